@@ -26,3 +26,16 @@ export {
 export type { CommitEntry, CommitOptions, OffsetStore } from './offset-store.js';
 export type { OffsetResetPolicy } from './reset-policy.js';
 export { InMemoryOffsetStore } from './stores/memory.js';
+export { commitOffsets, type OffsetWritable } from './streams/commit-offsets.js';
+export type { CommitEvent, OffsetStreamOptions } from './streams/item-recorder.js';
+export { type OffsetTransform, withOffsets } from './streams/with-offsets.js';
+export type { Clock } from './tracker/clock.js';
+export {
+  type CloseOptions,
+  OffsetTracker,
+  type OffsetTrackerOptions,
+  type RecordOptions,
+  type TrackedDelivery,
+  type TrackerStats,
+} from './tracker/offset-tracker.js';
+export type { RetryOptions } from './tracker/store-caller.js';

@@ -1,0 +1,37 @@
+/** Time as the tracker uses it. The default is Node's own; a test passes one that it moves by hand. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Calls back once, after `ms` milliseconds; where the handle has `unref()`, idle timers use it. */
+  setTimeout(callback: () => void, ms: number): unknown;
+  clearTimeout(handle: unknown): void;
+}
+
+/** Node's time, looked up at each call, so that fake timers installed later are used too. */
+export const systemClock: Clock = Object.freeze({
+  now: () => Date.now(),
+  setTimeout: (callback: () => void, ms: number) => globalThis.setTimeout(callback, ms),
+  clearTimeout: (handle: unknown) => globalThis.clearTimeout(handle as NodeJS.Timeout),
+});
+
+/** The promise's outcome, or `lateError()` when that takes longer than `ms`. */
+export function withDeadline<T>(
+  clock: Clock,
+  ms: number,
+  promise: Promise<T>,
+  lateError: () => Error,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = clock.setTimeout(() => reject(lateError()), ms);
+    promise.then(
+      (value) => {
+        clock.clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clock.clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
+}

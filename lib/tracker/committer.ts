@@ -1,0 +1,647 @@
+import type { Checkpoint } from '../checkpoint.js';
+import type { CommitStrategy } from '../commit-strategy.js';
+import { FencedError, OffsetIoError } from '../errors.js';
+import type { Metadata } from '../metadata.js';
+import { behindError, Offset } from '../offset.js';
+import type { CommitEntry } from '../offset-store.js';
+import { quote } from '../validate.js';
+import type { Clock } from './clock.js';
+import { learn, type Learned } from './learn.js';
+import { NoAnswerError, type StoreCall, type StoreCaller } from './store-caller.js';
+
+/** What every source of a tracker shares. */
+export interface CommitterContext {
+  readonly caller: StoreCaller;
+  readonly strategy: CommitStrategy;
+  readonly exclusive: boolean;
+  readonly monotonic: boolean;
+  readonly clock: Clock;
+  /** Called after each commit that landed. It must not throw. */
+  readonly onCommit: (source: string, offset: Offset) => void;
+}
+
+/**
+ * The promise of whatever is done already. It is one object for all, so that a caller on a hot path can
+ * recognise it and go on without waiting.
+ */
+export const DONE: Promise<void> = Promise.resolve();
+
+interface Deferred {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function deferred(): Deferred {
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+/** What a commit under way covers, so that what was recorded meanwhile can be told from it. */
+interface Covered {
+  readonly offset: Offset;
+  readonly metadata: Metadata | undefined;
+  /** `#version` and `#count` when the offset was taken. */
+  readonly version: number;
+  readonly count: number;
+}
+
+interface Flight {
+  covered: Covered;
+  readonly promise: Promise<void>;
+  /** Somebody waits for it, and so learns of its failure. */
+  awaited: boolean;
+}
+
+/** One source's part in a commit of several; exactly one of the two ends is called. */
+export interface JointCommit {
+  /** Called at each try: it takes along what was recorded since the last. */
+  readonly entry: () => CommitEntry;
+  readonly landed: () => void;
+  readonly failed: (error: unknown, answer: Promise<void> | undefined) => void;
+}
+
+/** A call that waits until the source is known, or until a reset of it is over. */
+interface QueuedCall {
+  readonly run: () => void;
+  /** Called instead when the source could not be read; absent where the call does not need that. */
+  readonly reject?: (error: unknown) => void;
+}
+
+/**
+ * What the tracker knows of one source, and its commits: one in flight at most, newest wins. Pending is given
+ * up only after the commit landed, and only when nothing newer was recorded meanwhile; a failed commit
+ * changes nothing, so that the next one covers it.
+ *
+ * A source is `new` until its epoch and committed offset were read from the store; then it is `ready`, and
+ * recording costs no promise. `fenced` is for good, until `read()` is asked to begin anew. While it is being
+ * read or reset, calls queue in order.
+ */
+export class Committer {
+  readonly source: string;
+  readonly #context: CommitterContext;
+
+  #phase: 'new' | 'ready' | 'fenced' = 'new';
+  /** Goes up when deliveries handed out before have lost their meaning: at a reset, a clear, a new start. */
+  #generation = 0;
+  #epoch: number | undefined;
+  #committed: Offset | undefined;
+
+  #pending: Offset | undefined;
+  #pendingMetadata: Metadata | undefined;
+  /** Items recorded and not committed. */
+  #count = 0;
+  /** Goes up at every record. */
+  #version = 0;
+
+  #flight: Flight | undefined;
+  /** What those wait for who recorded something newer than the flight covers. */
+  #next: Deferred | undefined;
+  /** A commit without an answer in time, whose late answer may still come: until then none may be begun. */
+  #stuck: NoAnswerError | undefined;
+  /** How many commits of several sources are about to take this one along; meanwhile none of its own begins. */
+  #held = 0;
+  /** A failure that nobody waited for; the next record tells it, unless a later commit lands before. */
+  #failure: unknown;
+  #timer: unknown;
+  #stopped = false;
+
+  #busy = false;
+  #queue: QueuedCall[] = [];
+
+  #recorded = 0;
+  #commits = 0;
+  #failures = 0;
+  #firstPendingAt: number | undefined;
+  #lastCommitAt: number | undefined;
+  #lastCommitMs: number | undefined;
+
+  constructor(source: string, context: CommitterContext) {
+    this.source = source;
+    this.#context = context;
+  }
+
+  get pending(): Offset | undefined {
+    return this.#pending;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get stats(): {
+    recorded: number;
+    pending: number;
+    commits: number;
+    failures: number;
+    committed: Offset | undefined;
+    lastCommitAt: number | undefined;
+    lastCommitMs: number | undefined;
+    firstPendingAt: number | undefined;
+  } {
+    return {
+      recorded: this.#recorded,
+      pending: this.#count,
+      commits: this.#commits,
+      failures: this.#failures,
+      committed: this.#committed,
+      lastCommitAt: this.#lastCommitAt,
+      lastCommitMs: this.#lastCommitMs,
+      firstPendingAt: this.#firstPendingAt,
+    };
+  }
+
+  // Recording.
+
+  /** Takes an offset as done. `items` is how many items it stands for. */
+  record(offset: Offset, metadata: Metadata | undefined, items: number): Promise<void> {
+    if (this.#busy || this.#phase === 'new') {
+      return new Promise((resolve, reject) => {
+        this.#enqueue({ run: () => resolve(this.record(offset, metadata, items)), reject });
+      });
+    }
+    if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
+    if (this.#context.monotonic) {
+      const newest = this.#pending ?? this.#committed;
+      const order = newest === undefined ? undefined : Offset.compare(offset, newest);
+      if (order !== undefined && order <= 0) {
+        if (order < 0) {
+          return Promise.reject(
+            behindError(this.source, offset, newest!, this.#pending === undefined ? 'committed' : 'recorded'),
+          );
+        }
+        // Known already. With `auto` the promise still says that it is committed.
+        return this.#context.strategy.kind === 'auto' ? this.commit() : DONE;
+      }
+    }
+    this.#pending = offset;
+    this.#pendingMetadata = metadata;
+    this.#count += items;
+    this.#recorded += items;
+    this.#version++;
+    if (this.#firstPendingAt === undefined) {
+      this.#firstPendingAt = this.#context.clock.now();
+      if (this.#flight === undefined) this.#armTimer();
+    }
+    return this.#afterRecord();
+  }
+
+  #afterRecord(): Promise<void> {
+    const { strategy } = this.#context;
+    switch (strategy.kind) {
+      case 'auto':
+        return this.commit();
+      case 'periodic':
+        if (this.#count - (this.#flight?.covered.count ?? 0) >= strategy.n) return this.commit();
+        break;
+      case 'eager':
+        if (this.#flight === undefined) this.#commitInBackground();
+        break;
+      default:
+        break;
+    }
+    if (this.#failure === undefined) return DONE;
+    const failure = this.#failure;
+    this.#failure = undefined;
+    return Promise.reject(failure);
+  }
+
+  // Committing.
+
+  /** Resolves when all that is recorded now is committed. */
+  commit(): Promise<void> {
+    if (this.#busy || (this.#phase === 'new' && this.#queue.length > 0)) {
+      return new Promise((resolve, reject) => {
+        this.#enqueue({ run: () => resolve(this.commit()), reject });
+      });
+    }
+    if (this.#pending === undefined) return DONE;
+    if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
+    if (this.#flight === undefined && this.#held === 0) return this.#begin(true).promise;
+    if (this.#flight?.covered.version === this.#version) {
+      this.#flight.awaited = true;
+      return this.#flight.promise;
+    }
+    this.#next ??= deferred();
+    return this.#next.promise;
+  }
+
+  /** Resolves when no commit is in flight, whatever came of it. */
+  async settled(): Promise<void> {
+    while (this.#flight !== undefined) await this.#flight.promise.catch(() => undefined);
+  }
+
+  /** Resolves when the calls made before were taken up: nothing of theirs queues any more. */
+  idle(): Promise<void> {
+    if (!this.#busy) return DONE;
+    return new Promise((resolve) => {
+      this.#queue.push({ run: resolve });
+    });
+  }
+
+  #commitInBackground(): void {
+    if (
+      this.#held > 0 ||
+      this.#flight !== undefined ||
+      this.#pending === undefined ||
+      this.#phase !== 'ready'
+    )
+      return;
+    // The failure is kept for the next record (see #failed).
+    this.#begin(false).promise.catch(() => undefined);
+  }
+
+  #begin(awaited: boolean): Flight {
+    const flight: Flight = { covered: this.#cover(), promise: DONE, awaited };
+    this.#flight = flight;
+    this.#disarmTimer();
+    // The flight must be in its place before the store is called, for a store may answer in the same turn.
+    (flight as { promise: Promise<void> }).promise = this.#fly(flight);
+    return flight;
+  }
+
+  async #fly(flight: Flight): Promise<void> {
+    const startedAt = this.#context.clock.now();
+    let answer: Promise<void> | undefined;
+    try {
+      if (this.#stuck !== undefined) throw this.#stuckError(this.#stuck);
+      await this.#context.caller.call(
+        () => this.#describe('commit', flight.covered.offset),
+        (store) => {
+          // A further try takes along what was recorded since.
+          flight.covered = this.#cover();
+          answer = store.commit(this.source, flight.covered.offset, this.#commitOptions(flight.covered));
+          return answer;
+        },
+      );
+    } catch (error) {
+      if (error instanceof NoAnswerError && answer !== undefined) {
+        this.#watchLateAnswer(error, answer, flight.covered);
+      }
+      this.#failed(flight, error);
+      throw error;
+    }
+    this.#landed(flight.covered, startedAt);
+    this.#endFlight();
+  }
+
+  #cover(): Covered {
+    return {
+      offset: this.#pending!,
+      metadata: this.#pendingMetadata,
+      version: this.#version,
+      count: this.#count,
+    };
+  }
+
+  #commitOptions(covered: Covered): { epoch?: number; metadata?: Metadata; allowRegression?: boolean } {
+    return {
+      ...(this.#epoch === undefined ? undefined : { epoch: this.#epoch }),
+      ...(covered.metadata === undefined ? undefined : { metadata: covered.metadata }),
+      ...(this.#context.monotonic ? undefined : { allowRegression: true }),
+    };
+  }
+
+  #landed(covered: Covered, startedAt: number): void {
+    const { clock, onCommit } = this.#context;
+    this.#commits++;
+    this.#committed = covered.offset;
+    this.#failure = undefined;
+    this.#count -= covered.count;
+    this.#lastCommitAt = clock.now();
+    this.#lastCommitMs = this.#lastCommitAt - startedAt;
+    if (this.#version === covered.version) {
+      this.#pending = undefined;
+      this.#pendingMetadata = undefined;
+      this.#firstPendingAt = undefined;
+    } else {
+      // When exactly the first of the rest came is not kept; it was after the commit began.
+      this.#firstPendingAt = startedAt;
+    }
+    onCommit(this.source, covered.offset);
+  }
+
+  #failed(flight: Flight, error: unknown): void {
+    this.#failures++;
+    if (error instanceof FencedError) this.#phase = 'fenced';
+    if (!flight.awaited) this.#failure = error;
+    this.#endFlight(error);
+  }
+
+  /** Begins the commit that others wait for, or sees to it that the strategy comes back to what is pending. */
+  #endFlight(error?: unknown): void {
+    this.#flight = undefined;
+    if (this.#held > 0) return;
+    const next = this.#next;
+    this.#next = undefined;
+    if (this.#pending === undefined) {
+      next?.resolve();
+    } else if (this.#phase !== 'ready' || this.#stuck !== undefined) {
+      next?.reject(error);
+    } else if (next !== undefined) {
+      this.#begin(true).promise.then(next.resolve, next.reject);
+    } else if (this.#context.strategy.kind === 'eager' && error === undefined) {
+      this.#commitInBackground();
+    } else {
+      // After a failure `eager` has no timer and waits for the next record: at once again would only spin.
+      this.#armTimer();
+    }
+  }
+
+  #armTimer(): void {
+    const { strategy, clock } = this.#context;
+    const ms =
+      strategy.kind === 'interval'
+        ? strategy.ms
+        : strategy.kind === 'periodic'
+          ? strategy.maxDelayMs
+          : undefined;
+    if (ms === undefined || this.#timer !== undefined || this.#stopped) return;
+    this.#timer = clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#commitInBackground();
+    }, ms);
+    // What is pending must not keep a process alive; close() is what flushes it.
+    (this.#timer as { unref?: () => void }).unref?.();
+  }
+
+  #disarmTimer(): void {
+    if (this.#timer === undefined) return;
+    this.#context.clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #watchLateAnswer(error: NoAnswerError, answer: Promise<void>, covered: Covered): void {
+    this.#stuck = error;
+    const generation = this.#generation;
+    const startedAt = this.#context.clock.now();
+    answer.then(
+      () => {
+        this.#stuck = undefined;
+        if (generation === this.#generation) this.#landed(covered, startedAt);
+      },
+      (late: unknown) => {
+        this.#stuck = undefined;
+        if (late instanceof FencedError) this.#phase = 'fenced';
+      },
+    );
+  }
+
+  #stuckError(first: NoAnswerError): OffsetIoError {
+    return new OffsetIoError(
+      `Commit of source ${quote(this.source)} was not begun: the store has still not answered an earlier one, and ` +
+        'a second could be overtaken by it',
+      { code: 'OFFSET_DURABILITY_UNKNOWN', source: this.source, cause: first },
+    );
+  }
+
+  #fencedError(): FencedError {
+    return new FencedError(
+      `Source ${quote(this.source)} was reset, cleared or claimed by another while this tracker worked on it ` +
+        `under epoch ${this.#epoch ?? 'unknown'}; getOffset() begins anew under its present epoch`,
+      { source: this.source },
+    );
+  }
+
+  // Commits of several sources in one.
+
+  /** Keeps commits of its own from beginning, so that a joint one can; each hold() wants one release(). */
+  hold(): void {
+    this.#held++;
+  }
+
+  release(error?: unknown): void {
+    this.#held--;
+    if (this.#flight === undefined) this.#endFlight(error);
+  }
+
+  /**
+   * Joins a commit of several sources, while held and with none of its own in flight. Undefined when there is
+   * nothing to commit.
+   *
+   * @throws FencedError, or OffsetIoError while an earlier commit is without an answer
+   */
+  join(): JointCommit | undefined {
+    if (this.#pending === undefined) return undefined;
+    if (this.#phase === 'fenced') throw this.#fencedError();
+    if (this.#stuck !== undefined) throw this.#stuckError(this.#stuck);
+    const startedAt = this.#context.clock.now();
+    const end = deferred();
+    end.promise.catch(() => undefined);
+    const flight: Flight = { covered: this.#cover(), promise: end.promise, awaited: true };
+    this.#flight = flight;
+    this.#disarmTimer();
+    return {
+      entry: () => {
+        flight.covered = this.#cover();
+        return { source: this.source, offset: flight.covered.offset, ...this.#commitOptions(flight.covered) };
+      },
+      landed: () => {
+        this.#landed(flight.covered, startedAt);
+        this.#flight = undefined;
+        end.resolve();
+        this.release();
+      },
+      failed: (error, answer) => {
+        this.#failures++;
+        if (error instanceof NoAnswerError && answer !== undefined) {
+          this.#watchLateAnswer(error, answer, flight.covered);
+        }
+        // The error names the source that the whole commit was refused for; the others are as they were.
+        if (error instanceof FencedError && error.source === this.source) this.#phase = 'fenced';
+        this.#flight = undefined;
+        end.reject(error);
+        this.release(error);
+      },
+    };
+  }
+
+  // Reading, resetting, clearing: one at a time, and nothing else meanwhile.
+
+  /** The committed offset in the store. */
+  readOffset(): Promise<Offset | undefined> {
+    return this.#read(
+      () =>
+        this.#context.caller.call(
+          () => this.#describe('read'),
+          (store) => store.get(this.source),
+        ),
+      (learned) => learned.offset,
+    );
+  }
+
+  /** The checkpoint in the store, which must have `inspect`. */
+  readCheckpoint(): Promise<Checkpoint | undefined> {
+    return this.#read(
+      () =>
+        this.#context.caller.call(
+          () => this.#describe('read'),
+          (store) => store.inspect!(this.source),
+        ),
+      (learned) => learned.checkpoint,
+    );
+  }
+
+  /**
+   * The first read, and one after the source was fenced, also adopts the epoch, and with `exclusive` claims the
+   * source. Later ones do not: a process that missed a reset must be refused at its next commit, not follow
+   * along unawares.
+   */
+  #read<T>(fromStore: () => Promise<T>, fromLearned: (learned: Learned) => T): Promise<T> {
+    if (this.#busy) {
+      return new Promise((resolve, reject) => {
+        this.#queue.push({ run: () => resolve(this.#read(fromStore, fromLearned)), reject });
+      });
+    }
+    if (this.#phase === 'ready') return fromStore();
+    return this.#alone(async () => fromLearned(await this.#learn()));
+  }
+
+  /** Sets the offset in the store, under a new epoch where there are epochs, and forgets what is pending. */
+  reset(offset: Offset): Promise<void> {
+    return this.#alone(async () => {
+      await this.#quiet();
+      await this.#context.caller.call(
+        () => this.#describe('reset', offset),
+        async (store) => {
+          if (store.reset === undefined) await store.commit(this.source, offset, { allowRegression: true });
+          else this.#epoch = await store.reset(this.source, offset);
+        },
+      );
+      this.#generation++;
+      this.#startOver(offset);
+      this.#phase = 'ready';
+    });
+  }
+
+  /** Clears the source in the store, and forgets it: the next touch reads its new epoch. */
+  clear(): Promise<void> {
+    return this.#alone(async () => {
+      await this.#quiet();
+      await this.#context.caller.call(
+        () => this.#describe('clear'),
+        (store) => store.clear(this.source),
+      );
+      this.#forget();
+    });
+  }
+
+  /**
+   * Pauses everything for this source; resolves, once nothing is under way, with what ends the pause: with
+   * `true` when the source was cleared in the store meanwhile.
+   */
+  pause(): Promise<(cleared: boolean) => void> {
+    return new Promise((resolve, reject) => {
+      this.#alone(async () => {
+        await this.#quiet();
+        const cleared = await new Promise<boolean>((end) => {
+          resolve(end);
+        });
+        if (cleared) this.#forget();
+      }).catch(reject);
+    });
+  }
+
+  /** No timer from now on: the tracker is being closed. */
+  stop(): void {
+    this.#stopped = true;
+    this.#disarmTimer();
+  }
+
+  /**
+   * Until no commit is in flight: where a store has no epochs, one that lands late would undo what comes next.
+   * Calls queue meanwhile, so that no new one begins.
+   */
+  async #quiet(): Promise<void> {
+    await this.settled();
+    if (this.#stuck !== undefined) throw this.#stuckError(this.#stuck);
+  }
+
+  async #learn(): Promise<Learned> {
+    const { caller, exclusive } = this.#context;
+    const learned = await caller.call(
+      () => ({ ...this.#describe(exclusive ? 'claim' : 'read'), writes: exclusive }),
+      (store) => learn(store, this.source, exclusive),
+    );
+    if (this.#phase === 'fenced') this.#generation++;
+    this.#startOver(learned.offset);
+    this.#epoch = learned.epoch;
+    this.#phase = 'ready';
+    return learned;
+  }
+
+  #forget(): void {
+    this.#generation++;
+    this.#startOver(undefined);
+    this.#phase = 'new';
+  }
+
+  #startOver(committed: Offset | undefined): void {
+    this.#committed = committed;
+    this.#pending = undefined;
+    this.#pendingMetadata = undefined;
+    this.#count = 0;
+    this.#firstPendingAt = undefined;
+    this.#failure = undefined;
+    this.#disarmTimer();
+  }
+
+  #describe(verb: string, offset?: Offset): StoreCall {
+    const what = `${verb} of source ${quote(this.source)}`;
+    return {
+      what: offset === undefined ? what : `${what} at ${quote(Offset.format(offset))}`,
+      source: this.source,
+      writes: verb !== 'read',
+    };
+  }
+
+  /** Queues a call; when nothing goes on that it could wait for, the source is read first. */
+  #enqueue(call: QueuedCall): void {
+    this.#queue.push(call);
+    // Whoever queues is told of a failure.
+    if (!this.#busy) this.#alone(() => this.#learn()).catch(() => undefined);
+  }
+
+  /** Does the work alone: every other call for this source queues until it is over. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#busy) {
+      return new Promise((resolve) => {
+        this.#queue.push({ run: () => resolve(this.#alone(work)) });
+      });
+    }
+    this.#busy = true;
+    try {
+      return await work();
+    } catch (error) {
+      if (this.#phase === 'new') this.#rejectQueue(error);
+      throw error;
+    } finally {
+      this.#busy = false;
+      this.#drain();
+    }
+  }
+
+  /** What waited for the source to be read is told that it could not be; the next call tries anew. */
+  #rejectQueue(error: unknown): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const call of queue) {
+      if (call.reject === undefined) this.#queue.push(call);
+      else call.reject(error);
+    }
+  }
+
+  #drain(): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    let next = 0;
+    while (next < queue.length && !this.#busy) queue[next++]!.run();
+    // A call that had to queue again stands before those that were behind it.
+    if (next < queue.length) this.#queue = [...this.#queue, ...queue.slice(next)];
+  }
+}

@@ -1,0 +1,597 @@
+import type { Checkpoint } from '../checkpoint.js';
+import { checkedStrategy, CommitStrategy } from '../commit-strategy.js';
+import { ClosedError, OffsetIoError, SourceNotFoundError, UnsupportedError } from '../errors.js';
+import { copyMetadata, type Metadata } from '../metadata.js';
+import { behindError, Offset, type OffsetInput } from '../offset.js';
+import type { CommitEntry, OffsetStore } from '../offset-store.js';
+import { checkedResetPolicy, type OffsetResetPolicy } from '../reset-policy.js';
+import {
+  argumentTypeError,
+  assertInteger,
+  assertOptions,
+  assertSource,
+  MAX_TIMER_MS,
+  quote,
+} from '../validate.js';
+import { type Clock, systemClock, withDeadline } from './clock.js';
+import { Committer, type CommitterContext, DONE, type JointCommit } from './committer.js';
+import { type RetryOptions, StoreCaller } from './store-caller.js';
+import { Watermark, type WatermarkNode } from './watermark.js';
+
+/** The options of an {@link OffsetTracker}. */
+export interface OffsetTrackerOptions {
+  /** When to commit. Default: `CommitStrategy.auto`. */
+  readonly strategy?: CommitStrategy | undefined;
+  /** Where a source starts when nothing is stored for it. Default: `'earliest'`. */
+  readonly resetPolicy?: OffsetResetPolicy | undefined;
+  /**
+   * Claim each source on first touch: the newest owner wins, and earlier ones are refused with `FencedError`
+   * at their next commit. The store must have `claim`. Default: false.
+   */
+  readonly exclusive?: boolean | undefined;
+  /** Refuse offsets that lie before what is recorded or committed. `false` is last-writer-wins. Default: true. */
+  readonly monotonic?: boolean | undefined;
+  /** Whether and how failed calls of the store are tried again. Default: they are not. */
+  readonly retry?: RetryOptions | undefined;
+  /**
+   * How long one call of the store may take, in milliseconds, 1 … 2^31-1, before it is given up as unanswered:
+   * `OffsetIoError`, `OFFSET_DURABILITY_UNKNOWN` for a commit. Default: 30,000.
+   */
+  readonly storeTimeoutMs?: number | undefined;
+  /** Time, for tests. Default: Node's. */
+  readonly clock?: Clock | undefined;
+  /** Randomness in [0, 1) for the jitter of retries, for tests. Default: `Math.random`. */
+  readonly random?: (() => number) | undefined;
+}
+
+/** What may go with a recorded offset. */
+export interface RecordOptions {
+  /** Kept in the store with the offset; copied. */
+  readonly metadata?: Metadata | undefined;
+}
+
+/** The options of {@link OffsetTracker.close}. */
+export interface CloseOptions {
+  /** How long the last commits may take, in milliseconds, 1 … 2^31-1. Default: 10,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** An item that was handed out, and is not known to be done. */
+export interface TrackedDelivery {
+  /**
+   * Its work is done. In any order; a second call does nothing. Resolves and rejects as `record()` would for
+   * the offset that the watermark thereby reaches, at once while an earlier delivery is not done.
+   */
+  ack(): Promise<void>;
+  /**
+   * Its work failed: the watermark stays before it, so that it comes again after a restart. A second call does
+   * nothing, an ack afterwards neither.
+   */
+  nack(reason?: unknown): void;
+}
+
+/** Figures of one source, or of all together. */
+export interface TrackerStats {
+  /** Items recorded since the tracker was made. */
+  readonly recorded: number;
+  /** Items recorded and not committed. */
+  readonly pending: number;
+  /** Items tracked that the watermark has not passed. */
+  readonly inFlight: number;
+  /** Commits that landed. */
+  readonly commits: number;
+  /** Commits that failed for good. */
+  readonly failures: number;
+  /** The offset committed last, as far as this tracker knows. Undefined for all together. */
+  readonly committed: Offset | undefined;
+  /** When the last commit landed. */
+  readonly lastCommitAt: Date | undefined;
+  /** How long the last commit took, in milliseconds. */
+  readonly lastCommitMs: number | undefined;
+  /** How long ago the oldest pending record came, in milliseconds. */
+  readonly oldestPendingMs: number | undefined;
+}
+
+/** What the tracker keeps of a source: its commits, and the deliveries not yet done. */
+interface TrackedSource {
+  readonly committer: Committer;
+  watermark: Watermark | undefined;
+  /** The committer's generation that the watermark belongs to. */
+  generation: number;
+}
+
+/**
+ * Stands in front of a store and decides when to commit, and where to start when nothing is stored. One
+ * tracker serves any number of sources. Record an offset when its item's work is done, never before.
+ *
+ * @example
+ * ```ts
+ * const tracker = new OffsetTracker(new FileOffsetStore('offsets.json'), {
+ *   strategy: CommitStrategy.periodic(100, { maxDelayMs: 1000 }),
+ * });
+ * const start = await tracker.getOffset('orders');
+ * for await (const order of ordersAfter(start)) {
+ *   await handle(order);
+ *   await tracker.record('orders', order.id);
+ * }
+ * await tracker.close();
+ * ```
+ */
+export class OffsetTracker {
+  readonly #strategy: CommitStrategy;
+  readonly #resetPolicy: OffsetResetPolicy;
+  readonly #monotonic: boolean;
+  readonly #clock: Clock;
+  readonly #store: OffsetStore;
+  readonly #caller: StoreCaller;
+  readonly #context: CommitterContext;
+  readonly #sources = new Map<string, TrackedSource>();
+  readonly #listeners = new Set<(source: string, offset: Offset) => void>();
+  #closed = false;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Does no I/O. The store stays the caller's, to share and to close.
+   *
+   * @throws TypeError or RangeError for what is no store or no option; UnsupportedError `OFFSET_UNSUPPORTED`
+   *   for `exclusive` with a store that has no `claim`
+   */
+  constructor(store: OffsetStore, options?: OffsetTrackerOptions) {
+    assertStore(store);
+    assertOptions('options', options);
+    const {
+      strategy = CommitStrategy.auto,
+      resetPolicy = 'earliest',
+      exclusive = false,
+      monotonic = true,
+      retry,
+      storeTimeoutMs = 30_000,
+      clock = systemClock,
+      random = Math.random,
+    } = options ?? {};
+    if (typeof exclusive !== 'boolean') throw argumentTypeError('`exclusive` to be a boolean', exclusive);
+    if (typeof monotonic !== 'boolean') throw argumentTypeError('`monotonic` to be a boolean', monotonic);
+    this.#strategy = checkedStrategy(strategy);
+    this.#resetPolicy = checkedResetPolicy(resetPolicy);
+    this.#monotonic = monotonic;
+    this.#clock = clock;
+    this.#store = store;
+    if (exclusive && store.claim === undefined) {
+      throw new UnsupportedError(
+        'Expected a store that can claim sources for `exclusive: true`, and this one has no claim()',
+      );
+    }
+    this.#caller = new StoreCaller(store, { clock, random, timeoutMs: storeTimeoutMs, retry });
+    this.#context = {
+      caller: this.#caller,
+      strategy: this.#strategy,
+      exclusive,
+      monotonic,
+      clock,
+      onCommit: (source, offset) => this.#emitCommit(source, offset),
+    };
+  }
+
+  get strategy(): CommitStrategy {
+    return this.#strategy;
+  }
+
+  get resetPolicy(): OffsetResetPolicy {
+    return this.#resetPolicy;
+  }
+
+  /**
+   * Where to resume: after this offset. It is the committed one; when nothing is stored, `Offset.earliest` or
+   * `Offset.latest` as the reset policy says. After a `FencedError` it also begins anew, under the source's
+   * present epoch: what was pending is dropped.
+   *
+   * @throws SourceNotFoundError `OFFSET_SOURCE_NOT_FOUND` when nothing is stored and the policy is `'none'`;
+   *   OffsetError as the store gives it
+   */
+  async getOffset(source: string): Promise<Offset> {
+    const offset = await this.#touch(source).committer.readOffset();
+    if (offset !== undefined) return Offset.from(offset);
+    if (this.#resetPolicy !== 'none') return Offset[this.#resetPolicy];
+    throw new SourceNotFoundError(
+      `Expected an offset stored for source ${quote(source)}, found none, and resetPolicy is 'none': ` +
+        "give it one with reset(), or choose 'earliest' or 'latest'",
+      { source },
+    );
+  }
+
+  /**
+   * What the store keeps for the source, undefined when nothing is stored, whatever the reset policy. It begins
+   * anew after a `FencedError`, as `getOffset()` does.
+   *
+   * @throws UnsupportedError `OFFSET_UNSUPPORTED` when the store has no `inspect`
+   */
+  async getCheckpoint(source: string): Promise<Checkpoint | undefined> {
+    const { committer } = this.#touch(source);
+    if (this.#store.inspect === undefined) throw unsupported('getCheckpoint()', 'inspect');
+    return committer.readCheckpoint();
+  }
+
+  /**
+   * Says that the work for an item is done. Resolves once that is committed where the strategy commits now,
+   * else at once; await it, for its rejection is how a failed commit is told. A failed commit leaves
+   * everything pending, and the next record, commit or close tries again. The same offset again is a no-op.
+   *
+   * @throws InvalidOffsetError `OFFSET_BEHIND` for an offset before what is recorded or committed (nothing is
+   *   changed), `OFFSET_INVALID`; FencedError `OFFSET_FENCED`; OffsetIoError and others of the commit; each
+   *   as a rejection
+   */
+  record(source: string, offset: OffsetInput, options?: RecordOptions): Promise<void> {
+    try {
+      const tracked = this.#closed ? undefined : this.#sources.get(source);
+      const { committer } = tracked ?? this.#touch(source);
+      const metadata = options?.metadata;
+      return committer.record(
+        Offset.from(offset),
+        metadata === undefined ? undefined : copyMetadata(metadata),
+        1,
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Hands an item out, for work that ends in another order than it began. What is recorded is the watermark:
+   * the newest offset such that it and everything tracked before it is acked. Track in the order of delivery.
+   *
+   * @example
+   * ```ts
+   * const delivery = tracker.track('orders', order.id);
+   * await handle(order);
+   * await delivery.ack();
+   * ```
+   * @throws InvalidOffsetError `OFFSET_BEHIND` for an offset before the one tracked last, `OFFSET_INVALID`;
+   *   ClosedError; TypeError or RangeError
+   */
+  track(source: string, offset: OffsetInput, options?: RecordOptions): TrackedDelivery {
+    const tracked = this.#touch(source);
+    const position = Offset.from(offset);
+    const metadata = options?.metadata === undefined ? undefined : copyMetadata(options.metadata);
+    if (tracked.watermark === undefined || tracked.generation !== tracked.committer.generation) {
+      tracked.watermark = new Watermark();
+      tracked.generation = tracked.committer.generation;
+    }
+    const { watermark } = tracked;
+    const newest = watermark.newest;
+    if (this.#monotonic && newest !== undefined && (Offset.compare(position, newest) ?? 0) < 0) {
+      throw behindError(source, position, newest, 'recorded');
+    }
+    return new Delivery(tracked, watermark, watermark.add(position, metadata));
+  }
+
+  /**
+   * Commits what is pending for the source; resolves when all that was recorded before the call is committed.
+   * Nothing pending is nothing to do.
+   */
+  async commit(source: string): Promise<void> {
+    this.#assertOpen();
+    assertSource(source);
+    await this.#sources.get(source)?.committer.commit();
+  }
+
+  /**
+   * Commits what is pending for every source: in one atomic step where the store has `commitMany`.
+   *
+   * @throws what the one step failed with; where the store has no `commitMany`, an AggregateError of the
+   *   errors of the sources that failed, after all were tried
+   */
+  async commitAll(): Promise<void> {
+    this.#assertOpen();
+    if (this.#store.commitMany === undefined) {
+      const failures = await this.#commitEach();
+      if (failures.length > 0) throw aggregate(failures);
+      return;
+    }
+    const { refused, failure } = await this.#commitJointly();
+    if (failure !== undefined) throw failure;
+    if (refused.length > 0) throw aggregate(refused);
+  }
+
+  /**
+   * Sets the source's offset in the store, forward or back, and forgets what is pending. Whoever else works on
+   * the source is fenced, where the store keeps epochs.
+   */
+  async reset(source: string, offset: OffsetInput): Promise<void> {
+    const position = Offset.from(offset);
+    await this.#touch(source).committer.reset(position);
+  }
+
+  /** Forgets the source, in the store and here: the reset policy says again where it starts. */
+  async clear(source: string): Promise<void> {
+    await this.#touch(source).committer.clear();
+  }
+
+  /** Clears every source that the store knows, and forgets all that is pending. */
+  async clearAll(): Promise<void> {
+    this.#assertOpen();
+    const pauses = await Promise.allSettled(
+      Array.from(this.#sources.values(), ({ committer }) => committer.pause()),
+    );
+    let cleared = false;
+    try {
+      const failed = pauses.find((pause) => pause.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      await this.#caller.call(
+        () => ({ what: 'clear of all sources', writes: true }),
+        (store) => store.clearAll(),
+      );
+      cleared = true;
+    } finally {
+      for (const pause of pauses) if (pause.status === 'fulfilled') pause.value(cleared);
+    }
+  }
+
+  /** The committed offset of every source in the store. */
+  async getAllCommitted(): Promise<Map<string, Offset>> {
+    this.#assertOpen();
+    return this.#caller.call(
+      () => ({ what: 'read of all sources', writes: false }),
+      (store) => store.getAll(),
+    );
+  }
+
+  /** The newest offset of every source that has one recorded and not committed. */
+  async getAllPending(): Promise<Map<string, Offset>> {
+    this.#assertOpen();
+    const pending = new Map<string, Offset>();
+    for (const [source, { committer }] of this.#sources) {
+      if (committer.pending !== undefined) pending.set(source, Offset.from(committer.pending));
+    }
+    return pending;
+  }
+
+  /** Figures of one source, or without a name of all together; they can be read after `close()` too. */
+  stats(source?: string): TrackerStats {
+    if (source !== undefined) assertSource(source);
+    const chosen = source === undefined ? [...this.#sources.values()] : [this.#sources.get(source)];
+    const total = {
+      recorded: 0,
+      pending: 0,
+      inFlight: 0,
+      commits: 0,
+      failures: 0,
+      committed: undefined as Offset | undefined,
+      lastCommitAt: undefined as Date | undefined,
+      lastCommitMs: undefined as number | undefined,
+      oldestPendingMs: undefined as number | undefined,
+    };
+    let lastCommitAt = -Infinity;
+    let firstPendingAt = Infinity;
+    for (const tracked of chosen) {
+      if (tracked === undefined) continue;
+      const figures = tracked.committer.stats;
+      total.recorded += figures.recorded;
+      total.pending += figures.pending;
+      total.inFlight += liveWatermark(tracked)?.size ?? 0;
+      total.commits += figures.commits;
+      total.failures += figures.failures;
+      if (source !== undefined && figures.committed !== undefined)
+        total.committed = Offset.from(figures.committed);
+      if (figures.lastCommitAt !== undefined && figures.lastCommitAt > lastCommitAt) {
+        lastCommitAt = figures.lastCommitAt;
+        total.lastCommitAt = new Date(lastCommitAt);
+        total.lastCommitMs = figures.lastCommitMs;
+      }
+      firstPendingAt = Math.min(firstPendingAt, figures.firstPendingAt ?? Infinity);
+    }
+    if (firstPendingAt !== Infinity) total.oldestPendingMs = this.#clock.now() - firstPendingAt;
+    return total;
+  }
+
+  /**
+   * Commits what is pending (with `manual`: does not), stops all timers, and refuses every later call with
+   * `ClosedError`. The store stays open. A second call gives the same promise; after a close that failed, a
+   * call tries again to commit what is left.
+   *
+   * @throws OffsetIoError `OFFSET_DURABILITY_UNKNOWN` naming what is not committed when time runs out; the
+   *   error of the source whose commit failed, or an AggregateError where there are several
+   */
+  close(options?: CloseOptions): Promise<void> {
+    this.#closing ??= this.#close(options).catch((error: unknown) => {
+      this.#closing = undefined;
+      throw error;
+    });
+    return this.#closing;
+  }
+
+  /** The same as `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /**
+   * Calls back after each commit that landed; gives the function that ends that.
+   *
+   * @internal
+   */
+  onCommit(listener: (source: string, offset: Offset) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async #close(options: CloseOptions | undefined): Promise<void> {
+    assertOptions('options', options);
+    const { timeoutMs = 10_000 } = options ?? {};
+    assertInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
+    this.#closed = true;
+    for (const { committer } of this.#sources.values()) committer.stop();
+    await withDeadline(this.#clock, timeoutMs, this.#finish(), () => {
+      this.#caller.giveUp();
+      return this.#notCommittedInTime(timeoutMs);
+    });
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#strategy.kind === 'manual') {
+      await Promise.all(Array.from(this.#sources.values(), ({ committer }) => committer.settled()));
+      return;
+    }
+    if (this.#store.commitMany !== undefined) {
+      const { refused, failure } = await this.#commitJointly();
+      if (failure === undefined && refused.length === 0) return;
+    }
+    // Where the joint commit is refused for one source, the others must not go with it.
+    const failures = await this.#commitEach();
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) throw aggregate(failures);
+  }
+
+  #notCommittedInTime(timeoutMs: number): OffsetIoError {
+    const left: string[] = [];
+    for (const { committer } of this.#sources.values()) {
+      if (committer.pending !== undefined) left.push(named(committer.source, committer.pending));
+    }
+    return new OffsetIoError(
+      `The tracker was closed, but its last commits did not end within ${timeoutMs} ms (timeoutMs); not known to be ` +
+        `committed: ${listed(left)}`,
+      { code: 'OFFSET_DURABILITY_UNKNOWN' },
+    );
+  }
+
+  /** Tries every source by itself; gives the errors of those that failed. */
+  async #commitEach(): Promise<unknown[]> {
+    const outcomes = await Promise.allSettled(
+      Array.from(this.#sources.values(), ({ committer }) => committer.commit()),
+    );
+    return outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+  }
+
+  /** One atomic commit of all that is pending; `refused` are the errors of sources that could not take part. */
+  async #commitJointly(): Promise<{ refused: unknown[]; failure?: unknown }> {
+    const committers = Array.from(this.#sources.values(), (tracked) => tracked.committer);
+    await Promise.all(committers.map((committer) => committer.idle()));
+    for (const committer of committers) committer.hold();
+    await Promise.all(committers.map((committer) => committer.settled()));
+    const joined: JointCommit[] = [];
+    const refused: unknown[] = [];
+    for (const committer of committers) {
+      try {
+        const joint = committer.join();
+        if (joint === undefined) committer.release();
+        else joined.push(joint);
+      } catch (error) {
+        refused.push(error);
+        committer.release(error);
+      }
+    }
+    if (joined.length === 0) return { refused };
+    let entries: CommitEntry[] = [];
+    let answer: Promise<void> | undefined;
+    try {
+      await this.#caller.call(
+        () => ({
+          what: `commit of ${entries.length} sources (${listed(entries.map((e) => named(e.source, e.offset)))})`,
+          writes: true,
+        }),
+        (store) => {
+          entries = joined.map((joint) => joint.entry());
+          answer = store.commitMany!(entries);
+          return answer;
+        },
+      );
+    } catch (error) {
+      for (const joint of joined) joint.failed(error, answer);
+      return { refused, failure: error };
+    }
+    for (const joint of joined) joint.landed();
+    return { refused };
+  }
+
+  #touch(source: string): TrackedSource {
+    this.#assertOpen();
+    let tracked = this.#sources.get(source);
+    if (tracked === undefined) {
+      assertSource(source);
+      tracked = { committer: new Committer(source, this.#context), watermark: undefined, generation: 0 };
+      this.#sources.set(source, tracked);
+    }
+    return tracked;
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new ClosedError('This OffsetTracker was closed; make a new one');
+  }
+
+  #emitCommit(source: string, offset: Offset): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(source, offset);
+      } catch (error) {
+        // A listener's own mistake must not pass for a failed commit.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+class Delivery implements TrackedDelivery {
+  readonly #tracked: TrackedSource;
+  readonly #watermark: Watermark;
+  readonly #node: WatermarkNode;
+  #settled = false;
+
+  constructor(tracked: TrackedSource, watermark: Watermark, node: WatermarkNode) {
+    this.#tracked = tracked;
+    this.#watermark = watermark;
+    this.#node = node;
+  }
+
+  ack(): Promise<void> {
+    if (this.#settled) return DONE;
+    this.#settled = true;
+    const advance = this.#watermark.ack(this.#node);
+    // What was handed out before a reset says nothing about the source as it is now.
+    if (advance === undefined || liveWatermark(this.#tracked) !== this.#watermark) return DONE;
+    return this.#tracked.committer.record(advance.offset, advance.metadata, advance.passed);
+  }
+
+  nack(_reason?: unknown): void {
+    this.#settled = true;
+  }
+}
+
+/** The source's deliveries, unless they were handed out before a reset. */
+function liveWatermark(tracked: TrackedSource): Watermark | undefined {
+  return tracked.generation === tracked.committer.generation ? tracked.watermark : undefined;
+}
+
+function assertStore(store: unknown): asserts store is OffsetStore {
+  const given = store as Partial<Record<keyof OffsetStore, unknown>> | null | undefined;
+  const missing =
+    typeof given === 'object' && given !== null
+      ? (['get', 'commit', 'getAll', 'clear', 'clearAll'] as const).filter(
+          (name) => typeof given[name] !== 'function',
+        )
+      : ['get'];
+  if (missing.length > 0) {
+    throw argumentTypeError(
+      '`store` to be an OffsetStore with get(), commit(), getAll(), clear() and clearAll()',
+      store,
+    );
+  }
+}
+
+function unsupported(what: string, capability: string): UnsupportedError {
+  return new UnsupportedError(`Expected a store with ${capability}() for ${what}, and this one has none`);
+}
+
+function named(source: string, offset: Offset): string {
+  return `${quote(source)} at ${quote(Offset.format(offset))}`;
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 10).join(', ');
+  return names.length > 10 ? `${shown} and ${names.length - 10} more` : shown || 'nothing';
+}
+
+function aggregate(failures: readonly unknown[]): AggregateError {
+  const messages = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure)));
+  return new AggregateError(failures, `Commits of ${failures.length} sources failed: ${listed(messages)}`);
+}

@@ -1,0 +1,140 @@
+import { OffsetError, OffsetIoError, type OffsetErrorOptions } from '../errors.js';
+import type { OffsetStore } from '../offset-store.js';
+import { assertInteger, assertOptions, MAX_TIMER_MS } from '../validate.js';
+import { type Clock, withDeadline } from './clock.js';
+
+/** How often and how fast a failed call of the store is tried again. */
+export interface RetryOptions {
+  /** Further tries after the first, 0 … 1000. Default: 0, a failure is reported at once. */
+  readonly retries?: number | undefined;
+  /** The wait before the first further try, in milliseconds; it doubles each time. Default: 100. */
+  readonly minDelayMs?: number | undefined;
+  /** The longest wait between two tries, in milliseconds. Default: 5,000. */
+  readonly maxDelayMs?: number | undefined;
+}
+
+/** What is being asked of the store, for the words of an error. */
+export interface StoreCall {
+  /** Such as `commit of source "a" at "seq:5"`. */
+  readonly what: string;
+  readonly source?: string | undefined;
+  /** Whether the store changes by it, so that without an answer its state is unknown. */
+  readonly writes: boolean;
+}
+
+/** The store did not answer in time; its late answer may still come. */
+export class NoAnswerError extends OffsetIoError {}
+
+/**
+ * Every call of the store goes through here, and this is the boundary at which foreign errors are wrapped:
+ * each answer has a deadline, failures are tried again as the retry options say, and what goes out is one
+ * of our errors that names the source and the offset.
+ */
+export class StoreCaller {
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #timeoutMs: number;
+  readonly #retries: number;
+  readonly #minDelayMs: number;
+  readonly #maxDelayMs: number;
+  #givenUp = false;
+
+  constructor(
+    readonly store: OffsetStore,
+    options: { clock: Clock; random: () => number; timeoutMs: number; retry: RetryOptions | undefined },
+  ) {
+    const { clock, random, timeoutMs, retry } = options;
+    assertOptions('retry', retry);
+    const { retries = 0, minDelayMs = 100, maxDelayMs = Math.max(5_000, minDelayMs) } = retry ?? {};
+    assertInteger('retry.retries', retries, 0, 1_000);
+    assertInteger('retry.minDelayMs', minDelayMs, 0, MAX_TIMER_MS);
+    assertInteger('retry.maxDelayMs', maxDelayMs, minDelayMs, MAX_TIMER_MS);
+    assertInteger('storeTimeoutMs', timeoutMs, 1, MAX_TIMER_MS);
+    this.#clock = clock;
+    this.#random = random;
+    this.#timeoutMs = timeoutMs;
+    this.#retries = retries;
+    this.#minDelayMs = minDelayMs;
+    this.#maxDelayMs = maxDelayMs;
+  }
+
+  /** From now on nothing is tried again: the tracker has run out of time to close. */
+  giveUp(): void {
+    this.#givenUp = true;
+  }
+
+  /**
+   * Calls the store until it succeeds, fails for good, or does not answer: a call without an answer is not
+   * made again, since the first may yet take effect and would then overtake.
+   *
+   * @param ask - one try; `describe` is asked again at each failure, for what is tried may have grown
+   */
+  async call<T>(describe: () => StoreCall, ask: (store: OffsetStore) => Promise<T>): Promise<T> {
+    for (let failed = 0; ; failed++) {
+      try {
+        return await withDeadline(this.#clock, this.#timeoutMs, start(this.store, ask), () =>
+          this.#noAnswer(describe()),
+        );
+      } catch (error) {
+        if (isFinal(error) || failed >= this.#retries || this.#givenUp) {
+          throw explain(error, describe(), failed + 1);
+        }
+      }
+      await this.#delay(failed);
+    }
+  }
+
+  #noAnswer(call: StoreCall): NoAnswerError {
+    return new NoAnswerError(
+      `${capitalized(call.what)} had no answer from the store within ${this.#timeoutMs} ms (storeTimeoutMs)` +
+        (call.writes ? '; whether it took effect is unknown, and nothing recorded was dropped' : ''),
+      { code: call.writes ? 'OFFSET_DURABILITY_UNKNOWN' : 'OFFSET_IO', source: call.source },
+    );
+  }
+
+  /** Exponential backoff with half of it at random, so that processes that failed together part ways. */
+  #delay(failed: number): Promise<void> {
+    const full = Math.min(this.#maxDelayMs, this.#minDelayMs * 2 ** failed);
+    return new Promise((resolve) => {
+      this.#clock.setTimeout(resolve, Math.round(full / 2 + (full / 2) * this.#random()));
+    });
+  }
+}
+
+/** A store that throws where it should reject is taken as one that rejects. */
+async function start<T>(store: OffsetStore, ask: (store: OffsetStore) => Promise<T>): Promise<T> {
+  return ask(store);
+}
+
+/** What a further try cannot mend, or must not be made after. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof NoAnswerError) return true;
+  if (!(error instanceof OffsetError)) return false;
+  switch (error.code) {
+    case 'OFFSET_IO':
+    case 'OFFSET_DURABILITY_UNKNOWN':
+    case 'OFFSET_LOCK_TIMEOUT':
+      return false;
+    default:
+      return true;
+  }
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Our error for a failed call: the store's own where it is a refusal and tells all, else one around it. */
+function explain(error: unknown, call: StoreCall, tries: number): unknown {
+  if (error instanceof NoAnswerError) return error;
+  if (isFinal(error) && (call.source === undefined || (error as OffsetError).source === call.source))
+    return error;
+  const message =
+    `${capitalized(call.what)} failed${tries > 1 ? ` ${tries} times` : ''}: ` +
+    (error instanceof Error ? error.message : String(error));
+  if (!(error instanceof OffsetError))
+    return new OffsetIoError(message, { source: call.source, cause: error });
+  // All our classes take (message, options); the class and the code tell the caller what kind of failure it was.
+  const Same = error.constructor as new (message: string, options: OffsetErrorOptions) => OffsetError;
+  return new Same(message, { code: error.code, source: call.source ?? error.source, cause: error });
+}
