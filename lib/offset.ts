@@ -1,5 +1,5 @@
 import { InvalidOffsetError } from './errors.js';
-import { quote, received } from './validate.js';
+import { quote, received, timeOf } from './validate.js';
 
 /** The position of an item that its source numbers: 0 … 2^64-1. Gaps are normal. */
 export interface SequenceOffset {
@@ -64,9 +64,7 @@ function sequence(value: bigint | number): SequenceOffset {
 }
 
 function timestamp(value: Date): TimestampOffset {
-  // Date.prototype.getTime works on Dates of any realm (workers, vm contexts, jest), where instanceof does not.
-  let ms = Number.NaN;
-  if (Object.prototype.toString.call(value) === '[object Date]') ms = value.getTime();
+  const ms = timeOf(value);
   if (Number.isNaN(ms)) {
     throw new InvalidOffsetError(`Expected a timestamp to be a valid Date, got ${received(value)}`);
   }
@@ -133,7 +131,9 @@ function from(input: OffsetInput): Offset {
   );
 }
 
-function increment(offset: Offset): Offset | undefined {
+function increment(offset: SequenceOffset): SequenceOffset;
+function increment(offset: Offset): SequenceOffset | undefined;
+function increment(offset: Offset): SequenceOffset | undefined {
   if (offset.kind !== 'sequence') return undefined;
   if (offset.value >= MAX_SEQUENCE) {
     throw new InvalidOffsetError(
