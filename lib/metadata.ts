@@ -1,5 +1,5 @@
 import { OffsetSerializationError } from './errors.js';
-import { quote, received } from './validate.js';
+import { quote, received, timeOf } from './validate.js';
 
 /** A value that every store can keep and give back as it was: JSON's values, bigint and Date. */
 export type MetadataValue =
@@ -51,7 +51,7 @@ function copyValue(value: unknown, path: string, depth: number): MetadataValue {
   if (value === null) return null;
   if (depth >= MAX_DEPTH) refuse(path, `at most ${MAX_DEPTH} levels (and no cycle)`, value);
   if (Object.prototype.toString.call(value) === '[object Date]') {
-    const ms = (value as Date).getTime();
+    const ms = timeOf(value);
     if (Number.isNaN(ms)) refuse(path, 'a valid Date', value);
     return new Date(ms);
   }

@@ -9,7 +9,10 @@ export interface CommitOptions {
    * source's own; 0 is the epoch of a source that was never reset, cleared or claimed. Default: not fenced.
    */
   readonly epoch?: number | undefined;
-  /** Kept with the offset, in place of what was kept before. */
+  /**
+   * Kept with the offset, in place of what was kept before. A commit without it drops that, unless its offset is
+   * the committed one.
+   */
   readonly metadata?: Metadata | undefined;
   /** Commit even where the offset lies before the committed one. Default: false. */
   readonly allowRegression?: boolean | undefined;
@@ -30,10 +33,16 @@ export interface CommitEntry extends CommitOptions {
  * - A promise that resolves means durable: whatever the store promises to survive, the change survives.
  *   One that rejects means that nothing was changed, save where the code is `OFFSET_DURABILITY_UNKNOWN`.
  * - Source names are any well-formed strings of 1 to 1024 bytes without U+0000, told apart byte for byte.
- *   Others are refused with a TypeError or RangeError. Every refusal is a rejection, never a throw.
- * - Offsets and metadata are copied in and out: what the caller changes later, the store does not see.
- * - Errors are `OffsetError`s; the original is their `cause`.
- * - After `close()` every call but `close()` itself rejects with `ClosedError`; calls made before are finished.
+ *   Others are refused with a TypeError or RangeError, as are options of the wrong type and epochs that are no
+ *   integers >= 0; what is no offset with `OFFSET_INVALID`; metadata that could not be given back as it was with
+ *   `OFFSET_SERIALIZATION`. Every refusal is a rejection, never a throw, and changes nothing.
+ * - Offsets, metadata, entries and Maps are copied in and out: what the caller changes once the call was made, or
+ *   in what it was given, the store does not see.
+ * - Calls that overlap take effect in any order, each as a whole. A read that begins after a commit has
+ *   resolved sees it, or what came later.
+ * - Errors are `OffsetError`s that carry the `source` they are about; the original is their `cause`.
+ * - From the call of `close()` on, every call but `close()` itself rejects with `ClosedError`; calls made before
+ *   are finished, and then `close()` resolves.
  */
 export interface OffsetStore {
   /** The committed offset; undefined only when there is none. */
@@ -42,7 +51,8 @@ export interface OffsetStore {
   /**
    * Makes the offset the source's committed one. In this order: an `epoch` other than the source's is
    * `FencedError`; an offset before the committed one, where the two have an order, is `InvalidOffsetError`
-   * `OFFSET_BEHIND` unless `allowRegression`; the committed offset again, with no other metadata, is a no-op.
+   * `OFFSET_BEHIND` that names both, unless `allowRegression`; the committed offset again, with no other metadata,
+   * is a no-op that leaves `committedAt`. Offsets without an order replace one another.
    * Check and change are one step, whoever else commits at the same time.
    */
   commit(source: string, offset: Offset, options?: CommitOptions): Promise<void>;
@@ -58,7 +68,8 @@ export interface OffsetStore {
 
   /**
    * Optional. Commits all entries or none; the rules are those of `commit`, and a source that stands in
-   * several entries has them applied in order. The error is that of the first entry refused.
+   * several entries has them applied in order. Arguments may be checked before anything else; of the entries that
+   * what is stored refuses, the error is that of the first.
    */
   commitMany?(entries: Iterable<CommitEntry>): Promise<void>;
 
@@ -69,8 +80,9 @@ export interface OffsetStore {
   inspectAll?(): Promise<Map<string, Checkpoint>>;
 
   /**
-   * Optional, with `inspect`. The source's epoch: of a cleared source too, which keeps its epoch; 0 for one
-   * never seen.
+   * Optional; a store that has `inspect`, `inspectAll`, `reset` or `claim` has it. The source's epoch: of a
+   * cleared source too, which keeps its epoch; 0 for one never seen. A store without it keeps no epochs, and is
+   * given none to commit under.
    */
   epoch?(source: string): Promise<number>;
 
@@ -83,6 +95,6 @@ export interface OffsetStore {
    */
   claim?(source: string): Promise<number>;
 
-  /** Optional. Lets go of what the store holds; a second call does nothing. */
+  /** Optional. Finishes the calls made before and lets go of what the store holds; a second call does nothing more. */
   close?(): Promise<void>;
 }

@@ -49,6 +49,18 @@ export function received(value: unknown): string {
     : 'an object';
 }
 
+/**
+ * The time of a Date in milliseconds; NaN for an invalid one, and for what is none. It takes Dates of any realm
+ * (workers, vm contexts, jest), where instanceof does not, and is not deceived by what only looks like one.
+ */
+export function timeOf(value: unknown): number {
+  try {
+    return Date.prototype.getTime.call(value);
+  } catch {
+    return Number.NaN;
+  }
+}
+
 /** A TypeError in Node's own manner: it carries the code `ERR_INVALID_ARG_TYPE`. */
 export function argumentTypeError(expected: string, value: unknown): TypeError {
   return Object.assign(new TypeError(`Expected ${expected}, got ${received(value)}`), {

@@ -52,18 +52,26 @@ export class InMemoryOffsetStore implements OffsetStore {
   }
 
   async commit(source: string, offset: OffsetInput, options?: CommitOptions): Promise<void> {
+    this.#assertOpen();
+    // Arguments first: a getter or an iterator of the caller's must not run between the reading and the writing.
+    const checked = checkCommit(offset, options);
     const current = this.#state(source);
-    const next = applyCommit(source, current, checkCommit(offset, options), now);
+    const next = applyCommit(source, current, checked, now);
     if (next !== current) this.#states.set(source, next);
   }
 
   async commitMany(entries: Iterable<CommitEntry>): Promise<void> {
     this.#assertOpen();
+    const checked = [...entries].map((entry) => {
+      const { source, offset } = entry;
+      assertSource(source);
+      return { source, commit: checkCommit(offset, entry) };
+    });
     const changed = new Map<string, SourceState>();
-    for (const entry of entries) {
-      const current = changed.get(entry.source) ?? this.#state(entry.source);
-      const next = applyCommit(entry.source, current, checkCommit(entry.offset, entry), now);
-      if (next !== current) changed.set(entry.source, next);
+    for (const { source, commit } of checked) {
+      const current = changed.get(source) ?? this.#state(source);
+      const next = applyCommit(source, current, commit, now);
+      if (next !== current) changed.set(source, next);
     }
     for (const [source, state] of changed) this.#states.set(source, state);
   }
@@ -85,7 +93,9 @@ export class InMemoryOffsetStore implements OffsetStore {
   }
 
   async reset(source: string, offset: OffsetInput): Promise<number> {
-    const next = applyReset(this.#state(source), Offset.from(offset), now);
+    this.#assertOpen();
+    const checked = Offset.from(offset);
+    const next = applyReset(this.#state(source), checked, now);
     this.#states.set(source, next);
     return next.epoch;
   }
