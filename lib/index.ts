@@ -25,6 +25,8 @@ export {
 } from './offset.js';
 export type { CommitEntry, CommitOptions, OffsetStore } from './offset-store.js';
 export type { OffsetResetPolicy } from './reset-policy.js';
+export { type FileLine, readLines, type ReadLinesOptions } from './sources/lines.js';
+export { FileOffsetStore, type FileOffsetStoreOptions } from './stores/file/file-store.js';
 export { InMemoryOffsetStore } from './stores/memory.js';
 export { commitOffsets, type OffsetWritable } from './streams/commit-offsets.js';
 export type { CommitEvent, OffsetStreamOptions } from './streams/item-recorder.js';

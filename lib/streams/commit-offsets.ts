@@ -1,51 +1,29 @@
 import { Writable } from 'node:stream';
 import type { OffsetTracker } from '../tracker/offset-tracker.js';
-import { attach, type Attachment } from './attach.js';
+import { Attachment } from './attachment.js';
 import { type CommitEvent, ItemRecorder, type OffsetStreamOptions } from './item-recorder.js';
+
+/** What listeners of an {@link OffsetWritable} are given. */
+export interface OffsetWritableEvents {
+  /** After each commit that landed for a source of this stream. */
+  commit: [commit: CommitEvent];
+  error: [error: Error];
+}
 
 /** The Writable of {@link commitOffsets}, with its `'commit'` events. */
 export interface OffsetWritable extends Writable {
-  /** After each commit that landed for a source of this stream. */
-  on(event: 'commit', listener: (commit: CommitEvent) => void): this;
+  on<E extends keyof OffsetWritableEvents>(
+    event: E,
+    listener: (...args: OffsetWritableEvents[E]) => void,
+  ): this;
   // oxlint-disable-next-line typescript/no-explicit-any -- as Node's own signature
   on(event: string | symbol, listener: (...args: any[]) => void): this;
-  once(event: 'commit', listener: (commit: CommitEvent) => void): this;
+  once<E extends keyof OffsetWritableEvents>(
+    event: E,
+    listener: (...args: OffsetWritableEvents[E]) => void,
+  ): this;
   // oxlint-disable-next-line typescript/no-explicit-any -- as Node's own signature
   once(event: string | symbol, listener: (...args: any[]) => void): this;
-}
-
-class CommitOffsets<T> extends Writable {
-  readonly #recorder: ItemRecorder<T>;
-  readonly #attachment: Attachment;
-
-  constructor(recorder: ItemRecorder<T>) {
-    super({
-      objectMode: true,
-      ...(recorder.highWaterMark === undefined ? undefined : { highWaterMark: recorder.highWaterMark }),
-    });
-    this.#recorder = recorder;
-    this.#attachment = attach(this, recorder);
-  }
-
-  override _write(item: T, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    let recorded: boolean | Promise<boolean>;
-    try {
-      recorded = this.#recorder.record(item);
-    } catch (error) {
-      callback(error as Error);
-      return;
-    }
-    if (typeof recorded === 'boolean') callback();
-    else recorded.then(() => callback(), callback);
-  }
-
-  override _final(callback: (error?: Error | null) => void): void {
-    this.#attachment.finish(callback);
-  }
-
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#attachment.destroy(error, callback);
-  }
 }
 
 /**
@@ -64,5 +42,25 @@ export function commitOffsets<T>(
   tracker: OffsetTracker,
   sourceOrOptions: string | OffsetStreamOptions<T>,
 ): OffsetWritable {
-  return new CommitOffsets<T>(new ItemRecorder(tracker, sourceOrOptions));
+  const recorder = new ItemRecorder<T>(tracker, sourceOrOptions);
+  const attachment = new Attachment(recorder);
+  const stream = new Writable({
+    objectMode: true,
+    highWaterMark: recorder.highWaterMark,
+    write(item: T, _encoding, callback) {
+      let recorded: boolean | Promise<boolean>;
+      try {
+        recorded = recorder.record(item);
+      } catch (error) {
+        callback(error as Error);
+        return;
+      }
+      if (typeof recorded === 'boolean') callback();
+      else recorded.then(() => callback(), callback);
+    },
+    final: (callback) => attachment.finish(callback),
+    destroy: (error, callback) => attachment.destroy(error, callback),
+  });
+  attachment.attach(stream);
+  return stream;
 }

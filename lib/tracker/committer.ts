@@ -1,13 +1,14 @@
 import type { Checkpoint } from '../checkpoint.js';
 import type { CommitStrategy } from '../commit-strategy.js';
-import { FencedError, OffsetIoError } from '../errors.js';
+import { FencedError, OffsetError, OffsetIoError } from '../errors.js';
 import type { Metadata } from '../metadata.js';
 import { behindError, Offset } from '../offset.js';
-import type { CommitEntry } from '../offset-store.js';
+import type { CommitEntry, OffsetStore } from '../offset-store.js';
 import { quote } from '../validate.js';
 import type { Clock } from './clock.js';
 import { learn, type Learned } from './learn.js';
 import { NoAnswerError, type StoreCall, type StoreCaller } from './store-caller.js';
+import { Watermark, type WatermarkNode } from './watermark.js';
 
 /** What every source of a tracker shares. */
 export interface CommitterContext {
@@ -58,6 +59,13 @@ interface Flight {
   awaited: boolean;
 }
 
+/** How the clear that a source was paused for ended: `unanswered` is its promise, when that is still open. */
+export interface PauseEnd {
+  readonly cleared: boolean;
+  readonly error?: unknown;
+  readonly unanswered?: Promise<void> | undefined;
+}
+
 /** One source's part in a commit of several; exactly one of the two ends is called. */
 export interface JointCommit {
   /** Called at each try: it takes along what was recorded since the last. */
@@ -87,8 +95,6 @@ export class Committer {
   readonly #context: CommitterContext;
 
   #phase: 'new' | 'ready' | 'fenced' = 'new';
-  /** Goes up when deliveries handed out before have lost their meaning: at a reset, a clear, a new start. */
-  #generation = 0;
   #epoch: number | undefined;
   #committed: Offset | undefined;
 
@@ -114,6 +120,11 @@ export class Committer {
   #busy = false;
   #queue: QueuedCall[] = [];
 
+  /** The deliveries handed out; those before a reset, a clear or a new start are cut off it. */
+  readonly #watermark = new Watermark();
+  /** The offset handed out last; undefined once a reset or a clear was asked for. */
+  #tracked: Offset | undefined;
+
   #recorded = 0;
   #commits = 0;
   #failures = 0;
@@ -130,13 +141,20 @@ export class Committer {
     return this.#pending;
   }
 
-  get generation(): number {
-    return this.#generation;
+  /** Whether the tracker was closed. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Whether calls queue: for the source to be read, or for a reset or a clear to end. */
+  get busy(): boolean {
+    return this.#busy;
   }
 
   get stats(): {
     recorded: number;
     pending: number;
+    inFlight: number;
     commits: number;
     failures: number;
     committed: Offset | undefined;
@@ -147,6 +165,7 @@ export class Committer {
     return {
       recorded: this.#recorded,
       pending: this.#count,
+      inFlight: this.#watermark.size,
       commits: this.#commits,
       failures: this.#failures,
       committed: this.#committed,
@@ -158,11 +177,20 @@ export class Committer {
 
   // Recording.
 
-  /** Takes an offset as done. `items` is how many items it stands for. */
-  record(offset: Offset, metadata: Metadata | undefined, items: number): Promise<void> {
+  /**
+   * Takes an offset as done. `items` is how many items it stands for, and `index` is given when it is that of a
+   * delivery: where a reset comes before its turn, it says nothing about the source any more.
+   */
+  record(offset: Offset, metadata: Metadata | undefined, items: number, index?: number): Promise<void> {
     if (this.#busy || this.#phase === 'new') {
       return new Promise((resolve, reject) => {
-        this.#enqueue({ run: () => resolve(this.record(offset, metadata, items)), reject });
+        this.#enqueue({
+          run: () => {
+            const stale = index !== undefined && this.#watermark.isCut(index);
+            resolve(stale ? DONE : this.record(offset, metadata, items, index));
+          },
+          reject,
+        });
       });
     }
     if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
@@ -211,6 +239,42 @@ export class Committer {
     return Promise.reject(failure);
   }
 
+  // Deliveries.
+
+  /**
+   * Hands out an offset.
+   *
+   * @throws InvalidOffsetError `OFFSET_BEHIND`
+   */
+  track(offset: Offset, metadata: Metadata | undefined): WatermarkNode {
+    const newest = this.#tracked;
+    if (this.#context.monotonic && newest !== undefined && (Offset.compare(offset, newest) ?? 0) < 0) {
+      throw behindError(this.source, offset, newest, 'recorded');
+    }
+    this.#tracked = offset;
+    return this.#watermark.add(offset, metadata);
+  }
+
+  /** Records what the watermark thereby reaches. */
+  ack(node: WatermarkNode): Promise<void> {
+    const advance = this.#watermark.ack(node);
+    if (advance === undefined) return DONE;
+    return this.record(advance.offset, advance.metadata, advance.passed, advance.index);
+  }
+
+  /** Cuts off the deliveries before the index; what was handed out and acked since may now be recorded. */
+  #cut(before: number): void {
+    const advance = this.#watermark.cut(before);
+    if (advance === undefined) return;
+    const run = (): void => {
+      // Its ack was answered long ago: a failure is kept for the next record.
+      this.record(advance.offset, advance.metadata, advance.passed, advance.index).catch((error: unknown) => {
+        this.#failure = error;
+      });
+    };
+    this.#queue.unshift({ run });
+  }
+
   // Committing.
 
   /** Resolves when all that is recorded now is committed. */
@@ -223,9 +287,11 @@ export class Committer {
     if (this.#pending === undefined) return DONE;
     if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
     if (this.#flight === undefined && this.#held === 0) return this.#begin(true).promise;
-    if (this.#flight?.covered.version === this.#version) {
-      this.#flight.awaited = true;
-      return this.#flight.promise;
+    const flight = this.#flight;
+    // (While the store's own commit() runs, the flight has no promise of its own yet.)
+    if (flight?.covered.version === this.#version && flight.promise !== DONE) {
+      flight.awaited = true;
+      return flight.promise;
     }
     this.#next ??= deferred();
     return this.#next.promise;
@@ -236,16 +302,25 @@ export class Committer {
     while (this.#flight !== undefined) await this.#flight.promise.catch(() => undefined);
   }
 
-  /** Resolves when the calls made before were taken up: nothing of theirs queues any more. */
-  idle(): Promise<void> {
-    if (!this.#busy) return DONE;
-    return new Promise((resolve) => {
-      this.#queue.push({ run: resolve });
-    });
+  /** Whether neither a commit is in flight nor calls queue. */
+  get free(): boolean {
+    return !this.#busy && this.#flight === undefined;
+  }
+
+  /** Resolves when the calls made before were taken up and no commit is in flight, whatever came of them. */
+  async quiescent(): Promise<void> {
+    if (this.#busy) {
+      await new Promise<void>((resolve) => {
+        this.#queue.push({ run: resolve });
+      });
+    }
+    await this.settled();
   }
 
   #commitInBackground(): void {
+    // Nothing may overtake a reset; what it leaves pending is seen to when it has ended.
     if (
+      this.#busy ||
       this.#held > 0 ||
       this.#flight !== undefined ||
       this.#pending === undefined ||
@@ -267,27 +342,41 @@ export class Committer {
 
   async #fly(flight: Flight): Promise<void> {
     const startedAt = this.#context.clock.now();
-    let answer: Promise<void> | undefined;
+    const landed = (): void => this.#landed(flight.covered, startedAt);
     try {
       if (this.#stuck !== undefined) throw this.#stuckError(this.#stuck);
-      await this.#context.caller.call(
+      await this.#change(
         () => this.#describe('commit', flight.covered.offset),
         (store) => {
           // A further try takes along what was recorded since.
           flight.covered = this.#cover();
-          answer = store.commit(this.source, flight.covered.offset, this.#commitOptions(flight.covered));
-          return answer;
+          return store.commit(this.source, flight.covered.offset, this.#commitOptions(flight.covered));
         },
+        landed,
       );
     } catch (error) {
-      if (error instanceof NoAnswerError && answer !== undefined) {
-        this.#watchLateAnswer(error, answer, flight.covered);
-      }
       this.#failed(flight, error);
       throw error;
     }
-    this.#landed(flight.covered, startedAt);
-    this.#endFlight();
+    landed();
+  }
+
+  /** A call that changes the source in the store. An answer that comes too late is given to `late`. */
+  async #change<T>(
+    describe: () => StoreCall,
+    ask: (store: OffsetStore) => Promise<T>,
+    late: (answer: T) => void,
+  ): Promise<T> {
+    let answer: Promise<T> | undefined;
+    try {
+      return await this.#context.caller.call(describe, (store) => {
+        answer = ask(store);
+        return answer;
+      });
+    } catch (error) {
+      if (error instanceof NoAnswerError && answer !== undefined) this.#awaitLate(error, answer, late);
+      throw error;
+    }
   }
 
   #cover(): Covered {
@@ -309,6 +398,7 @@ export class Committer {
 
   #landed(covered: Covered, startedAt: number): void {
     const { clock, onCommit } = this.#context;
+    this.#flight = undefined;
     this.#commits++;
     this.#committed = covered.offset;
     this.#failure = undefined;
@@ -323,19 +413,24 @@ export class Committer {
       // When exactly the first of the rest came is not kept; it was after the commit began.
       this.#firstPendingAt = startedAt;
     }
+    this.#goOn();
+    // Last, for a listener may call the tracker.
     onCommit(this.source, covered.offset);
   }
 
   #failed(flight: Flight, error: unknown): void {
+    this.#flight = undefined;
     this.#failures++;
-    if (error instanceof FencedError) this.#phase = 'fenced';
+    if (isFenced(error)) this.#phase = 'fenced';
     if (!flight.awaited) this.#failure = error;
-    this.#endFlight(error);
+    this.#goOn(error);
   }
 
-  /** Begins the commit that others wait for, or sees to it that the strategy comes back to what is pending. */
-  #endFlight(error?: unknown): void {
-    this.#flight = undefined;
+  /**
+   * Begins the commit that others wait for, or sees to it that the strategy comes back to what is pending. Called
+   * when a commit has ended, and when what kept one from beginning has.
+   */
+  #goOn(error?: unknown): void {
     if (this.#held > 0) return;
     const next = this.#next;
     this.#next = undefined;
@@ -376,26 +471,26 @@ export class Committer {
     this.#timer = undefined;
   }
 
-  #watchLateAnswer(error: NoAnswerError, answer: Promise<void>, covered: Covered): void {
+  #awaitLate<T>(error: NoAnswerError, answer: Promise<T>, late: (answer: T) => void): void {
     this.#stuck = error;
-    const generation = this.#generation;
-    const startedAt = this.#context.clock.now();
     answer.then(
-      () => {
+      (value) => {
         this.#stuck = undefined;
-        if (generation === this.#generation) this.#landed(covered, startedAt);
+        late(value);
       },
-      (late: unknown) => {
+      (refusal: unknown) => {
         this.#stuck = undefined;
-        if (late instanceof FencedError) this.#phase = 'fenced';
+        // A commit of several may be refused for another of them.
+        if (isFenced(refusal) && (refusal.source ?? this.source) === this.source) this.#phase = 'fenced';
+        this.#goOn(refusal);
       },
     );
   }
 
   #stuckError(first: NoAnswerError): OffsetIoError {
     return new OffsetIoError(
-      `Commit of source ${quote(this.source)} was not begun: the store has still not answered an earlier one, and ` +
-        'a second could be overtaken by it',
+      `The store has still not answered an earlier change of source ${quote(this.source)}; nothing else was begun, ` +
+        'for it could be overtaken',
       { code: 'OFFSET_DURABILITY_UNKNOWN', source: this.source, cause: first },
     );
   }
@@ -417,12 +512,11 @@ export class Committer {
 
   release(error?: unknown): void {
     this.#held--;
-    if (this.#flight === undefined) this.#endFlight(error);
+    if (this.#flight === undefined) this.#goOn(error);
   }
 
   /**
-   * Joins a commit of several sources, while held and with none of its own in flight. Undefined when there is
-   * nothing to commit.
+   * Joins a commit of several sources, while held and free. Undefined when there is nothing to commit.
    *
    * @throws FencedError, or OffsetIoError while an earlier commit is without an answer
    */
@@ -433,29 +527,35 @@ export class Committer {
     const startedAt = this.#context.clock.now();
     const end = deferred();
     end.promise.catch(() => undefined);
-    const flight: Flight = { covered: this.#cover(), promise: end.promise, awaited: true };
+    const flight: Flight = { covered: this.#cover(), promise: end.promise, awaited: false };
     this.#flight = flight;
     this.#disarmTimer();
+    const landed = (): void => this.#landed(flight.covered, startedAt);
     return {
       entry: () => {
         flight.covered = this.#cover();
         return { source: this.source, offset: flight.covered.offset, ...this.#commitOptions(flight.covered) };
       },
       landed: () => {
-        this.#landed(flight.covered, startedAt);
-        this.#flight = undefined;
+        this.#held--;
+        landed();
         end.resolve();
-        this.release();
       },
       failed: (error, answer) => {
         this.#failures++;
-        if (error instanceof NoAnswerError && answer !== undefined) {
-          this.#watchLateAnswer(error, answer, flight.covered);
-        }
-        // The error names the source that the whole commit was refused for; the others are as they were.
-        if (error instanceof FencedError && error.source === this.source) this.#phase = 'fenced';
         this.#flight = undefined;
-        end.reject(error);
+        if (error instanceof NoAnswerError && answer !== undefined) this.#awaitLate(error, answer, landed);
+        // The error names the source that the whole commit was refused for; the others are as they were.
+        const other =
+          error instanceof OffsetError && error.source !== undefined && error.source !== this.source;
+        if (isFenced(error) && error.source === this.source) this.#phase = 'fenced';
+        if (other && flight.awaited) {
+          // Who waits for this source alone gets a commit of its own.
+          this.#next ??= deferred();
+          this.#next.promise.then(end.resolve, end.reject);
+        } else {
+          end.reject(error);
+        }
         this.release(error);
       },
     };
@@ -504,47 +604,70 @@ export class Committer {
 
   /** Sets the offset in the store, under a new epoch where there are epochs, and forgets what is pending. */
   reset(offset: Offset): Promise<void> {
-    return this.#alone(async () => {
-      await this.#quiet();
-      await this.#context.caller.call(
-        () => this.#describe('reset', offset),
-        async (store) => {
-          if (store.reset === undefined) await store.commit(this.source, offset, { allowRegression: true });
-          else this.#epoch = await store.reset(this.source, offset);
-        },
-      );
-      this.#generation++;
+    const before = this.#watermark.added;
+    this.#tracked = undefined;
+    const done = (epoch: number | undefined): void => {
+      this.#epoch = epoch;
       this.#startOver(offset);
       this.#phase = 'ready';
+      this.#cut(before);
+    };
+    return this.#alone(async () => {
+      await this.#quiet();
+      done(
+        await this.#change(
+          () => this.#describe('reset', offset),
+          (store) => reset(store, this.source, offset, this.#context.exclusive),
+          (epoch) => this.#afterwards(() => done(epoch)),
+        ),
+      );
     });
   }
 
   /** Clears the source in the store, and forgets it: the next touch reads its new epoch. */
   clear(): Promise<void> {
+    const before = this.#watermark.added;
+    this.#tracked = undefined;
     return this.#alone(async () => {
       await this.#quiet();
-      await this.#context.caller.call(
+      await this.#change(
         () => this.#describe('clear'),
         (store) => store.clear(this.source),
+        () => this.#afterwards(() => this.#forget(before)),
       );
-      this.#forget();
+      this.#forget(before);
     });
   }
 
   /**
-   * Pauses everything for this source; resolves, once nothing is under way, with what ends the pause: with
-   * `true` when the source was cleared in the store meanwhile.
+   * Pauses everything for this source, so that all can be cleared; resolves, once nothing is under way, with what
+   * ends the pause.
    */
-  pause(): Promise<(cleared: boolean) => void> {
+  pause(): Promise<(end: PauseEnd) => void> {
+    const before = this.#watermark.added;
+    this.#tracked = undefined;
     return new Promise((resolve, reject) => {
       this.#alone(async () => {
         await this.#quiet();
-        const cleared = await new Promise<boolean>((end) => {
+        const { cleared, error, unanswered } = await new Promise<PauseEnd>((end) => {
           resolve(end);
         });
-        if (cleared) this.#forget();
+        if (cleared) this.#forget(before);
+        else if (error instanceof NoAnswerError && unanswered !== undefined) {
+          this.#awaitLate(error, unanswered, () => this.#afterwards(() => this.#forget(before)));
+        }
       }).catch(reject);
     });
+  }
+
+  /** Lets every call for this source queue until the promise, which must not reject, has resolved. */
+  waitFor(promise: Promise<void>): void {
+    void this.#alone(() => promise);
+  }
+
+  /** Does what a late answer calls for, once nothing else is under way. */
+  #afterwards(work: () => void): void {
+    void this.#alone(async () => work());
   }
 
   /** No timer from now on: the tracker is being closed. */
@@ -564,21 +687,32 @@ export class Committer {
 
   async #learn(): Promise<Learned> {
     const { caller, exclusive } = this.#context;
-    const learned = await caller.call(
-      () => ({ ...this.#describe(exclusive ? 'claim' : 'read'), writes: exclusive }),
-      (store) => learn(store, this.source, exclusive),
-    );
-    if (this.#phase === 'fenced') this.#generation++;
+    let learned: Learned;
+    try {
+      learned = await caller.call(
+        () => this.#describe(exclusive ? 'claim' : 'read'),
+        (store) => learn(store, this.source, exclusive),
+      );
+    } catch (error) {
+      if (this.#phase === 'new') this.#rejectQueue(error);
+      throw error;
+    }
+    const fenced = this.#phase === 'fenced';
     this.#startOver(learned.offset);
     this.#epoch = learned.epoch;
     this.#phase = 'ready';
+    if (fenced) {
+      // Whoever reads the source has not been told yet where to begin anew.
+      this.#tracked = undefined;
+      this.#cut(this.#watermark.added);
+    }
     return learned;
   }
 
-  #forget(): void {
-    this.#generation++;
+  #forget(before: number): void {
     this.#startOver(undefined);
     this.#phase = 'new';
+    this.#cut(before);
   }
 
   #startOver(committed: Offset | undefined): void {
@@ -617,12 +751,10 @@ export class Committer {
     this.#busy = true;
     try {
       return await work();
-    } catch (error) {
-      if (this.#phase === 'new') this.#rejectQueue(error);
-      throw error;
     } finally {
       this.#busy = false;
       this.#drain();
+      if (this.free) this.#goOn();
     }
   }
 
@@ -644,4 +776,24 @@ export class Committer {
     // A call that had to queue again stands before those that were behind it.
     if (next < queue.length) this.#queue = [...this.#queue, ...queue.slice(next)];
   }
+}
+
+/**
+ * Sets the offset, and gives the epoch to commit under. A store without `reset` has it set by a commit; the
+ * epoch is then the one before, so that whoever resets the source in between fences us.
+ */
+async function reset(
+  store: OffsetStore,
+  source: string,
+  offset: Offset,
+  exclusive: boolean,
+): Promise<number | undefined> {
+  if (store.reset !== undefined) return store.reset(source, offset);
+  const epoch = exclusive ? await store.claim!(source) : await store.epoch?.(source);
+  await store.commit(source, offset, { allowRegression: true });
+  return epoch;
+}
+
+function isFenced(error: unknown): error is OffsetError {
+  return error instanceof OffsetError && error.code === 'OFFSET_FENCED';
 }

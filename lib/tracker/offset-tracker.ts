@@ -2,7 +2,7 @@ import type { Checkpoint } from '../checkpoint.js';
 import { checkedStrategy, CommitStrategy } from '../commit-strategy.js';
 import { ClosedError, OffsetIoError, SourceNotFoundError, UnsupportedError } from '../errors.js';
 import { copyMetadata, type Metadata } from '../metadata.js';
-import { behindError, Offset, type OffsetInput } from '../offset.js';
+import { Offset, type OffsetInput } from '../offset.js';
 import type { CommitEntry, OffsetStore } from '../offset-store.js';
 import { checkedResetPolicy, type OffsetResetPolicy } from '../reset-policy.js';
 import {
@@ -14,9 +14,9 @@ import {
   quote,
 } from '../validate.js';
 import { type Clock, systemClock, withDeadline } from './clock.js';
-import { Committer, type CommitterContext, DONE, type JointCommit } from './committer.js';
+import { Committer, type CommitterContext, DONE, type JointCommit, type PauseEnd } from './committer.js';
 import { type RetryOptions, StoreCaller } from './store-caller.js';
-import { Watermark, type WatermarkNode } from './watermark.js';
+import type { WatermarkNode } from './watermark.js';
 
 /** The options of an {@link OffsetTracker}. */
 export interface OffsetTrackerOptions {
@@ -92,14 +92,6 @@ export interface TrackerStats {
   readonly oldestPendingMs: number | undefined;
 }
 
-/** What the tracker keeps of a source: its commits, and the deliveries not yet done. */
-interface TrackedSource {
-  readonly committer: Committer;
-  watermark: Watermark | undefined;
-  /** The committer's generation that the watermark belongs to. */
-  generation: number;
-}
-
 /**
  * Stands in front of a store and decides when to commit, and where to start when nothing is stored. One
  * tracker serves any number of sources. Record an offset when its item's work is done, never before.
@@ -120,15 +112,16 @@ interface TrackedSource {
 export class OffsetTracker {
   readonly #strategy: CommitStrategy;
   readonly #resetPolicy: OffsetResetPolicy;
-  readonly #monotonic: boolean;
   readonly #clock: Clock;
   readonly #store: OffsetStore;
   readonly #caller: StoreCaller;
   readonly #context: CommitterContext;
-  readonly #sources = new Map<string, TrackedSource>();
+  readonly #sources = new Map<string, Committer>();
   readonly #listeners = new Set<(source: string, offset: Offset) => void>();
   #closed = false;
   #closing: Promise<void> | undefined;
+  /** Resolves when no `clearAll()` is under way. */
+  #clearing: Promise<void> | undefined;
 
   /**
    * Does no I/O. The store stays the caller's, to share and to close.
@@ -151,9 +144,10 @@ export class OffsetTracker {
     } = options ?? {};
     if (typeof exclusive !== 'boolean') throw argumentTypeError('`exclusive` to be a boolean', exclusive);
     if (typeof monotonic !== 'boolean') throw argumentTypeError('`monotonic` to be a boolean', monotonic);
+    assertClock(clock);
+    if (typeof random !== 'function') throw argumentTypeError('`random` to be a function', random);
     this.#strategy = checkedStrategy(strategy);
     this.#resetPolicy = checkedResetPolicy(resetPolicy);
-    this.#monotonic = monotonic;
     this.#clock = clock;
     this.#store = store;
     if (exclusive && store.claim === undefined) {
@@ -189,7 +183,7 @@ export class OffsetTracker {
    *   OffsetError as the store gives it
    */
   async getOffset(source: string): Promise<Offset> {
-    const offset = await this.#touch(source).committer.readOffset();
+    const offset = await this.#touch(source).readOffset();
     if (offset !== undefined) return Offset.from(offset);
     if (this.#resetPolicy !== 'none') return Offset[this.#resetPolicy];
     throw new SourceNotFoundError(
@@ -206,7 +200,7 @@ export class OffsetTracker {
    * @throws UnsupportedError `OFFSET_UNSUPPORTED` when the store has no `inspect`
    */
   async getCheckpoint(source: string): Promise<Checkpoint | undefined> {
-    const { committer } = this.#touch(source);
+    const committer = this.#touch(source);
     if (this.#store.inspect === undefined) throw unsupported('getCheckpoint()', 'inspect');
     return committer.readCheckpoint();
   }
@@ -217,19 +211,13 @@ export class OffsetTracker {
    * everything pending, and the next record, commit or close tries again. The same offset again is a no-op.
    *
    * @throws InvalidOffsetError `OFFSET_BEHIND` for an offset before what is recorded or committed (nothing is
-   *   changed), `OFFSET_INVALID`; FencedError `OFFSET_FENCED`; OffsetIoError and others of the commit; each
-   *   as a rejection
+   *   changed), `OFFSET_INVALID`; FencedError `OFFSET_FENCED`; OffsetIoError and others of the commit; TypeError or
+   *   RangeError; each as a rejection
    */
   record(source: string, offset: OffsetInput, options?: RecordOptions): Promise<void> {
     try {
-      const tracked = this.#closed ? undefined : this.#sources.get(source);
-      const { committer } = tracked ?? this.#touch(source);
-      const metadata = options?.metadata;
-      return committer.record(
-        Offset.from(offset),
-        metadata === undefined ? undefined : copyMetadata(metadata),
-        1,
-      );
+      const metadata = options === undefined ? undefined : checkedMetadata(options);
+      return this.#touch(source).record(Offset.from(offset), metadata, 1);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -249,19 +237,9 @@ export class OffsetTracker {
    *   ClosedError; TypeError or RangeError
    */
   track(source: string, offset: OffsetInput, options?: RecordOptions): TrackedDelivery {
-    const tracked = this.#touch(source);
-    const position = Offset.from(offset);
-    const metadata = options?.metadata === undefined ? undefined : copyMetadata(options.metadata);
-    if (tracked.watermark === undefined || tracked.generation !== tracked.committer.generation) {
-      tracked.watermark = new Watermark();
-      tracked.generation = tracked.committer.generation;
-    }
-    const { watermark } = tracked;
-    const newest = watermark.newest;
-    if (this.#monotonic && newest !== undefined && (Offset.compare(position, newest) ?? 0) < 0) {
-      throw behindError(source, position, newest, 'recorded');
-    }
-    return new Delivery(tracked, watermark, watermark.add(position, metadata));
+    const committer = this.#touch(source);
+    const metadata = options === undefined ? undefined : checkedMetadata(options);
+    return new Delivery(committer, committer.track(Offset.from(offset), metadata));
   }
 
   /**
@@ -271,7 +249,7 @@ export class OffsetTracker {
   async commit(source: string): Promise<void> {
     this.#assertOpen();
     assertSource(source);
-    await this.#sources.get(source)?.committer.commit();
+    await this.#sources.get(source)?.commit();
   }
 
   /**
@@ -298,31 +276,47 @@ export class OffsetTracker {
    */
   async reset(source: string, offset: OffsetInput): Promise<void> {
     const position = Offset.from(offset);
-    await this.#touch(source).committer.reset(position);
+    await this.#touch(source).reset(position);
   }
 
   /** Forgets the source, in the store and here: the reset policy says again where it starts. */
   async clear(source: string): Promise<void> {
-    await this.#touch(source).committer.clear();
+    await this.#touch(source).clear();
   }
 
   /** Clears every source that the store knows, and forgets all that is pending. */
   async clearAll(): Promise<void> {
     this.#assertOpen();
+    const cleared = this.#clearEvery();
+    const clearing = Promise.allSettled([this.#clearing, cleared]).then(() => {
+      if (this.#clearing === clearing) this.#clearing = undefined;
+    });
+    this.#clearing = clearing;
+    await cleared;
+  }
+
+  async #clearEvery(): Promise<void> {
     const pauses = await Promise.allSettled(
-      Array.from(this.#sources.values(), ({ committer }) => committer.pause()),
+      Array.from(this.#sources.values(), (committer) => committer.pause()),
     );
-    let cleared = false;
+    let end: PauseEnd = { cleared: false };
+    let unanswered: Promise<void> | undefined;
     try {
       const failed = pauses.find((pause) => pause.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
       await this.#caller.call(
         () => ({ what: 'clear of all sources', writes: true }),
-        (store) => store.clearAll(),
+        (store) => {
+          unanswered = store.clearAll();
+          return unanswered;
+        },
       );
-      cleared = true;
+      end = { cleared: true };
+    } catch (error) {
+      end = { cleared: false, error, unanswered };
+      throw error;
     } finally {
-      for (const pause of pauses) if (pause.status === 'fulfilled') pause.value(cleared);
+      for (const pause of pauses) if (pause.status === 'fulfilled') pause.value(end);
     }
   }
 
@@ -339,7 +333,7 @@ export class OffsetTracker {
   async getAllPending(): Promise<Map<string, Offset>> {
     this.#assertOpen();
     const pending = new Map<string, Offset>();
-    for (const [source, { committer }] of this.#sources) {
+    for (const [source, committer] of this.#sources) {
       if (committer.pending !== undefined) pending.set(source, Offset.from(committer.pending));
     }
     return pending;
@@ -362,12 +356,12 @@ export class OffsetTracker {
     };
     let lastCommitAt = -Infinity;
     let firstPendingAt = Infinity;
-    for (const tracked of chosen) {
-      if (tracked === undefined) continue;
-      const figures = tracked.committer.stats;
+    for (const committer of chosen) {
+      if (committer === undefined) continue;
+      const figures = committer.stats;
       total.recorded += figures.recorded;
       total.pending += figures.pending;
-      total.inFlight += liveWatermark(tracked)?.size ?? 0;
+      total.inFlight += figures.inFlight;
       total.commits += figures.commits;
       total.failures += figures.failures;
       if (source !== undefined && figures.committed !== undefined)
@@ -419,7 +413,8 @@ export class OffsetTracker {
     const { timeoutMs = 10_000 } = options ?? {};
     assertInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
     this.#closed = true;
-    for (const { committer } of this.#sources.values()) committer.stop();
+    this.#caller.goOn();
+    for (const committer of this.#sources.values()) committer.stop();
     await withDeadline(this.#clock, timeoutMs, this.#finish(), () => {
       this.#caller.giveUp();
       return this.#notCommittedInTime(timeoutMs);
@@ -428,7 +423,8 @@ export class OffsetTracker {
 
   async #finish(): Promise<void> {
     if (this.#strategy.kind === 'manual') {
-      await Promise.all(Array.from(this.#sources.values(), ({ committer }) => committer.settled()));
+      // A commit() called before is still waited for.
+      await Promise.all(Array.from(this.#sources.values(), (committer) => committer.quiescent()));
       return;
     }
     if (this.#store.commitMany !== undefined) {
@@ -443,8 +439,9 @@ export class OffsetTracker {
 
   #notCommittedInTime(timeoutMs: number): OffsetIoError {
     const left: string[] = [];
-    for (const { committer } of this.#sources.values()) {
-      if (committer.pending !== undefined) left.push(named(committer.source, committer.pending));
+    for (const [source, committer] of this.#sources) {
+      if (committer.pending !== undefined) left.push(named(source, committer.pending));
+      else if (committer.busy) left.push(`${quote(source)}, whose earlier calls have not ended`);
     }
     return new OffsetIoError(
       `The tracker was closed, but its last commits did not end within ${timeoutMs} ms (timeoutMs); not known to be ` +
@@ -456,17 +453,21 @@ export class OffsetTracker {
   /** Tries every source by itself; gives the errors of those that failed. */
   async #commitEach(): Promise<unknown[]> {
     const outcomes = await Promise.allSettled(
-      Array.from(this.#sources.values(), ({ committer }) => committer.commit()),
+      Array.from(this.#sources.values(), (committer) => committer.commit()),
     );
     return outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
   }
 
   /** One atomic commit of all that is pending; `refused` are the errors of sources that could not take part. */
   async #commitJointly(): Promise<{ refused: unknown[]; failure?: unknown }> {
-    const committers = Array.from(this.#sources.values(), (tracked) => tracked.committer);
-    await Promise.all(committers.map((committer) => committer.idle()));
+    const committers = [...this.#sources.values()];
+    // What was called before goes first, and what it recorded goes along.
+    await Promise.all(committers.map((committer) => committer.quiescent()));
     for (const committer of committers) committer.hold();
-    await Promise.all(committers.map((committer) => committer.settled()));
+    // While some were waited for, a reset or another commit of several may have begun on others.
+    while (!committers.every((committer) => committer.free)) {
+      await Promise.all(committers.map((committer) => committer.quiescent()));
+    }
     const joined: JointCommit[] = [];
     const refused: unknown[] = [];
     for (const committer of committers) {
@@ -502,25 +503,27 @@ export class OffsetTracker {
     return { refused };
   }
 
-  #touch(source: string): TrackedSource {
+  #touch(source: string): Committer {
     this.#assertOpen();
-    let tracked = this.#sources.get(source);
-    if (tracked === undefined) {
+    let committer = this.#sources.get(source);
+    if (committer === undefined) {
       assertSource(source);
-      tracked = { committer: new Committer(source, this.#context), watermark: undefined, generation: 0 };
-      this.#sources.set(source, tracked);
+      committer = new Committer(source, this.#context);
+      // Read before all is cleared, its epoch would be the old one.
+      if (this.#clearing !== undefined) committer.waitFor(this.#clearing);
+      this.#sources.set(source, committer);
     }
-    return tracked;
+    return committer;
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new ClosedError('This OffsetTracker was closed; make a new one');
+    if (this.#closed) throw closedError();
   }
 
   #emitCommit(source: string, offset: Offset): void {
     for (const listener of this.#listeners) {
       try {
-        listener(source, offset);
+        listener(source, Offset.from(offset));
       } catch (error) {
         // A listener's own mistake must not pass for a failed commit.
         queueMicrotask(() => {
@@ -532,24 +535,20 @@ export class OffsetTracker {
 }
 
 class Delivery implements TrackedDelivery {
-  readonly #tracked: TrackedSource;
-  readonly #watermark: Watermark;
+  readonly #committer: Committer;
   readonly #node: WatermarkNode;
   #settled = false;
 
-  constructor(tracked: TrackedSource, watermark: Watermark, node: WatermarkNode) {
-    this.#tracked = tracked;
-    this.#watermark = watermark;
+  constructor(committer: Committer, node: WatermarkNode) {
+    this.#committer = committer;
     this.#node = node;
   }
 
   ack(): Promise<void> {
     if (this.#settled) return DONE;
+    if (this.#committer.stopped) return Promise.reject(closedError());
     this.#settled = true;
-    const advance = this.#watermark.ack(this.#node);
-    // What was handed out before a reset says nothing about the source as it is now.
-    if (advance === undefined || liveWatermark(this.#tracked) !== this.#watermark) return DONE;
-    return this.#tracked.committer.record(advance.offset, advance.metadata, advance.passed);
+    return this.#committer.ack(this.#node);
   }
 
   nack(_reason?: unknown): void {
@@ -557,9 +556,23 @@ class Delivery implements TrackedDelivery {
   }
 }
 
-/** The source's deliveries, unless they were handed out before a reset. */
-function liveWatermark(tracked: TrackedSource): Watermark | undefined {
-  return tracked.generation === tracked.committer.generation ? tracked.watermark : undefined;
+function closedError(): ClosedError {
+  return new ClosedError('This OffsetTracker was closed; make a new one');
+}
+
+function checkedMetadata(options: RecordOptions): Metadata | undefined {
+  assertOptions('options', options);
+  return options.metadata === undefined ? undefined : copyMetadata(options.metadata);
+}
+
+function assertClock(clock: unknown): asserts clock is Clock {
+  const given = clock as Partial<Record<keyof Clock, unknown>> | null;
+  const whole =
+    typeof given === 'object' &&
+    given !== null &&
+    (['now', 'setTimeout', 'clearTimeout'] as const).every((name) => typeof given[name] === 'function');
+  if (!whole)
+    throw argumentTypeError('`clock` to be a Clock with now(), setTimeout() and clearTimeout()', clock);
 }
 
 function assertStore(store: unknown): asserts store is OffsetStore {

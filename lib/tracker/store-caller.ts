@@ -1,6 +1,6 @@
 import { OffsetError, OffsetIoError, type OffsetErrorOptions } from '../errors.js';
 import type { OffsetStore } from '../offset-store.js';
-import { assertInteger, assertOptions, MAX_TIMER_MS } from '../validate.js';
+import { assertInteger, assertOptions, MAX_TIMER_MS, received } from '../validate.js';
 import { type Clock, withDeadline } from './clock.js';
 
 /** How often and how fast a failed call of the store is tried again. */
@@ -32,12 +32,18 @@ export class NoAnswerError extends OffsetIoError {}
  */
 export class StoreCaller {
   readonly #clock: Clock;
+  /** The same clock, which notes the timers that are set. */
+  readonly #deadlineClock: Clock;
   readonly #random: () => number;
   readonly #timeoutMs: number;
   readonly #retries: number;
   readonly #minDelayMs: number;
   readonly #maxDelayMs: number;
   #givenUp = false;
+  /** What ends each wait before a further try. */
+  readonly #wakes = new Set<() => void>();
+  /** The deadlines of the calls without an answer so far. */
+  readonly #deadlines = new Set<unknown>();
 
   constructor(
     readonly store: OffsetStore,
@@ -51,6 +57,21 @@ export class StoreCaller {
     assertInteger('retry.maxDelayMs', maxDelayMs, minDelayMs, MAX_TIMER_MS);
     assertInteger('storeTimeoutMs', timeoutMs, 1, MAX_TIMER_MS);
     this.#clock = clock;
+    this.#deadlineClock = {
+      now: () => clock.now(),
+      setTimeout: (callback, ms) => {
+        const timer = clock.setTimeout(() => {
+          this.#deadlines.delete(timer);
+          callback();
+        }, ms);
+        this.#deadlines.add(timer);
+        return timer;
+      },
+      clearTimeout: (timer) => {
+        this.#deadlines.delete(timer);
+        clock.clearTimeout(timer);
+      },
+    };
     this.#random = random;
     this.#timeoutMs = timeoutMs;
     this.#retries = retries;
@@ -61,6 +82,14 @@ export class StoreCaller {
   /** From now on nothing is tried again: the tracker has run out of time to close. */
   giveUp(): void {
     this.#givenUp = true;
+    for (const wake of this.#wakes) wake();
+    // Nobody waits for these answers any more, and the process may end without them.
+    for (const timer of this.#deadlines) (timer as { unref?: () => void }).unref?.();
+  }
+
+  /** There is new time: failures are tried again as the retry options say. */
+  goOn(): void {
+    this.#givenUp = false;
   }
 
   /**
@@ -72,15 +101,14 @@ export class StoreCaller {
   async call<T>(describe: () => StoreCall, ask: (store: OffsetStore) => Promise<T>): Promise<T> {
     for (let failed = 0; ; failed++) {
       try {
-        return await withDeadline(this.#clock, this.#timeoutMs, start(this.store, ask), () =>
+        return await withDeadline(this.#deadlineClock, this.#timeoutMs, start(this.store, ask), () =>
           this.#noAnswer(describe()),
         );
       } catch (error) {
-        if (isFinal(error) || failed >= this.#retries || this.#givenUp) {
+        if (isFinal(error) || failed >= this.#retries || !(await this.#delay(failed))) {
           throw explain(error, describe(), failed + 1);
         }
       }
-      await this.#delay(failed);
     }
   }
 
@@ -92,12 +120,23 @@ export class StoreCaller {
     );
   }
 
-  /** Exponential backoff with half of it at random, so that processes that failed together part ways. */
-  #delay(failed: number): Promise<void> {
+  /**
+   * Exponential backoff with half of it at random, so that processes that failed together part ways. Resolves with
+   * whether to try again.
+   */
+  async #delay(failed: number): Promise<boolean> {
+    if (this.#givenUp) return false;
     const full = Math.min(this.#maxDelayMs, this.#minDelayMs * 2 ** failed);
-    return new Promise((resolve) => {
-      this.#clock.setTimeout(resolve, Math.round(full / 2 + (full / 2) * this.#random()));
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#clock.clearTimeout(timer);
+        this.#wakes.delete(wake);
+        resolve();
+      };
+      const timer = this.#clock.setTimeout(wake, Math.round(full / 2 + (full / 2) * this.#random()));
+      this.#wakes.add(wake);
     });
+    return !this.#givenUp;
   }
 }
 
@@ -130,11 +169,17 @@ function explain(error: unknown, call: StoreCall, tries: number): unknown {
   if (isFinal(error) && (call.source === undefined || (error as OffsetError).source === call.source))
     return error;
   const message =
-    `${capitalized(call.what)} failed${tries > 1 ? ` ${tries} times` : ''}: ` +
-    (error instanceof Error ? error.message : String(error));
+    `${capitalized(call.what)} failed${tries > 1 ? ` ${tries} times` : ''}: ` + messageOf(error);
   if (!(error instanceof OffsetError))
     return new OffsetIoError(message, { source: call.source, cause: error });
   // All our classes take (message, options); the class and the code tell the caller what kind of failure it was.
   const Same = error.constructor as new (message: string, options: OffsetErrorOptions) => OffsetError;
   return new Same(message, { code: error.code, source: call.source ?? error.source, cause: error });
+}
+
+/** What an error says; one of another realm is no instance of our Error, and a store may reject with anything. */
+function messageOf(error: unknown): string {
+  if (typeof error === 'string') return error;
+  const message = (error as { message?: unknown } | null | undefined)?.message;
+  return typeof message === 'string' ? message : received(error);
 }

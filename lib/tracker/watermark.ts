@@ -5,6 +5,8 @@ import type { Offset } from '../offset.js';
 export interface WatermarkNode {
   readonly offset: Offset;
   readonly metadata: Metadata | undefined;
+  /** How many were delivered before it. */
+  readonly index: number;
   done: boolean;
   next: WatermarkNode | undefined;
 }
@@ -13,6 +15,8 @@ export interface WatermarkNode {
 export interface WatermarkAdvance {
   readonly offset: Offset;
   readonly metadata: Metadata | undefined;
+  /** The index of the delivery it stands at. */
+  readonly index: number;
   /** How many deliveries it passed. */
   readonly passed: number;
 }
@@ -24,42 +28,64 @@ export interface WatermarkAdvance {
  * (The idea: `uncapped.go` of Jeffail/checkpoint.)
  */
 export class Watermark {
+  /** The oldest delivery that is not done. */
   #head: WatermarkNode | undefined;
   #tail: WatermarkNode | undefined;
-  #size = 0;
+  #added = 0;
+  #cutBefore = 0;
 
   /** Deliveries that the watermark has not passed. */
   get size(): number {
-    return this.#size;
+    return this.#head === undefined ? 0 : this.#added - this.#head.index;
   }
 
-  /** The offset delivered last, while the watermark has not passed it. */
-  get newest(): Offset | undefined {
-    return this.#tail?.offset;
+  /** How many deliveries there ever were: the index of the next. */
+  get added(): number {
+    return this.#added;
   }
 
   add(offset: Offset, metadata: Metadata | undefined): WatermarkNode {
-    const node: WatermarkNode = { offset, metadata, done: false, next: undefined };
+    const node: WatermarkNode = { offset, metadata, index: this.#added++, done: false, next: undefined };
     if (this.#tail === undefined) this.#head = node;
     else this.#tail.next = node;
     this.#tail = node;
-    this.#size++;
     return node;
   }
 
   /** Marks the delivery done; tells how far that took the watermark, undefined when an earlier one is not done. */
   ack(node: WatermarkNode): WatermarkAdvance | undefined {
     node.done = true;
+    return this.#advance();
+  }
+
+  /** Takes the deliveries before the index off the list, done or not; tells how far that took the watermark. */
+  cut(before: number): WatermarkAdvance | undefined {
+    this.#cutBefore = Math.max(this.#cutBefore, before);
+    while (this.#head !== undefined && this.#head.index < before) this.#shift(this.#head);
+    return this.#advance();
+  }
+
+  /** Whether the delivery of this index was cut off the list, or would have been, had it still stood there. */
+  isCut(index: number): boolean {
+    return index < this.#cutBefore;
+  }
+
+  #advance(): WatermarkAdvance | undefined {
     let last: WatermarkNode | undefined;
     let passed = 0;
     while (this.#head?.done === true) {
       last = this.#head;
-      this.#head = last.next;
+      this.#shift(last);
       passed++;
     }
     if (last === undefined) return undefined;
+    return { offset: last.offset, metadata: last.metadata, index: last.index, passed };
+  }
+
+  #shift(head: WatermarkNode): void {
+    this.#head = head.next;
     if (this.#head === undefined) this.#tail = undefined;
-    this.#size -= passed;
-    return { offset: last.offset, metadata: last.metadata, passed };
+    // Whoever keeps an old delivery must not keep all later ones with it.
+    head.next = undefined;
   }
 }
