@@ -26,7 +26,8 @@ export {
 export type { CommitEntry, CommitOptions, OffsetStore } from './offset-store.js';
 export type { OffsetResetPolicy } from './reset-policy.js';
 export { type FileLine, readLines, type ReadLinesOptions } from './sources/lines.js';
-export { FileOffsetStore, type FileOffsetStoreOptions } from './stores/file/file-store.js';
+export { FileOffsetStore, type FileOffsetStoreOptions, type VerifyReport } from './stores/file/file-store.js';
+export type { LostPart, RecoverReport } from './stores/file/salvage.js';
 export { InMemoryOffsetStore } from './stores/memory.js';
 export { commitOffsets, type OffsetWritable } from './streams/commit-offsets.js';
 export type { CommitEvent, OffsetStreamOptions } from './streams/item-recorder.js';
