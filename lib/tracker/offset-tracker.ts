@@ -461,7 +461,7 @@ export class OffsetTracker {
   /** One atomic commit of all that is pending; `refused` are the errors of sources that could not take part. */
   async #commitJointly(): Promise<{ refused: unknown[]; failure?: unknown }> {
     const committers = [...this.#sources.values()];
-    // What was called before goes first, and what it recorded goes along.
+    // What was called before goes first, and what it recorded goes along; no commit is held up by that yet.
     await Promise.all(committers.map((committer) => committer.quiescent()));
     for (const committer of committers) committer.hold();
     // While some were waited for, a reset or another commit of several may have begun on others.

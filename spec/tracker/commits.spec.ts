@@ -231,6 +231,20 @@ describe('OffsetTracker.commitAll()', () => {
     await expect(store.inner.get('a')).resolves.toEqual(seq(1));
   });
 
+  it('does not hold up commits of other sources while one of its own is being read', async () => {
+    const { store, tracker } = await begun(MANUAL);
+    await tracker.record('a', 1);
+    store.hold('inspect');
+    const recorded = tracker.record('b', 1);
+    const all = tracker.commitAll();
+    await settle();
+    await tracker.commit('a');
+    await expect(store.inner.get('a')).resolves.toEqual(seq(1));
+    store.open();
+    await Promise.all([recorded, all]);
+    await expect(store.inner.get('b')).resolves.toEqual(seq(1));
+  });
+
   it('does not commit into a reset that begins beside it', async () => {
     const flaky = new FlakyStore();
     // Without epochs nothing but the order of the calls protects the reset.
