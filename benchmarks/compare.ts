@@ -28,7 +28,7 @@ function quantile(sorted: readonly number[], q: number): number {
 export async function compare(variants: readonly Variant[], rounds: number): Promise<Line[]> {
   const rates = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
   for (let round = -1; round < rounds; round++) {
-    const order = round % 2 === 0 ? variants : [...variants].reverse();
+    const order = round % 2 === 0 ? variants : variants.toReversed();
     for (const { name, prepare } of order) {
       const run = await prepare();
       globalThis.gc?.();
@@ -38,7 +38,7 @@ export async function compare(variants: readonly Variant[], rounds: number): Pro
       if (round >= 0) rates.get(name)!.push(rate);
     }
   }
-  const sorted = variants.map(({ name }) => rates.get(name)!.sort((a, b) => a - b));
+  const sorted = variants.map(({ name }) => rates.get(name)!.toSorted((a, b) => a - b));
   const baseline = quantile(sorted[0]!, 0.5);
   return variants.map(({ name }, at) => {
     const own = sorted[at]!;

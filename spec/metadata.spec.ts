@@ -41,7 +41,7 @@ const { metadata } = fc.letrec<{ value: MetadataValue; metadata: Metadata }>((ti
   metadata: fc.dictionary(keys, tie('value'), {
     maxKeys: 4,
     noNullPrototype: true,
-  }) as fc.Arbitrary<Metadata>,
+  }),
 }));
 
 describe('copyMetadata()', () => {

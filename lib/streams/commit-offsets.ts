@@ -4,7 +4,7 @@ import { Attachment } from './attachment.js';
 import { type CommitEvent, ItemRecorder, type OffsetStreamOptions } from './item-recorder.js';
 
 /** What listeners of an {@link OffsetWritable} are given. */
-export interface OffsetWritableEvents {
+interface OffsetWritableEvents {
   /** After each commit that landed for a source of this stream. */
   commit: [commit: CommitEvent];
   error: [error: Error];

@@ -4,7 +4,7 @@ import { Attachment } from './attachment.js';
 import { type CommitEvent, ItemRecorder, type OffsetStreamOptions } from './item-recorder.js';
 
 /** What listeners of an {@link OffsetTransform} are given. */
-export interface OffsetTransformEvents<T> {
+interface OffsetTransformEvents<T> {
   /** After each commit that landed for a source of this stream. */
   commit: [commit: CommitEvent];
   data: [item: T];

@@ -140,7 +140,9 @@ export class Replacer {
       const sticky = (mode & 0o1000n) !== 0n;
       await fs.chmod(this.#tokens, sticky ? 0o700 : Number(mode & 0o2777n));
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw ioError('make the directory', this.#tokens, error);
+      const code = codeOf(error);
+      // Gone again: another writer that closes has removed it. Making the token will tell, and lead back here.
+      if (code !== 'EEXIST' && code !== 'ENOENT') throw ioError('make the directory', this.#tokens, error);
     }
     this.#prepared = true;
   }

@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+
+const KILLS = 5;
+/** What waits in commitOffsets() to be recorded, at most. */
+const BUFFER = 16;
+
+let directory: string;
+const running = new Set<ChildProcess>();
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'streamweave-offset-kill-'));
+});
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Numbers in [0, 1) that are the same at every run (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/** Runs the worker to its end, or kills it once what is done has that size; tells how it ended. */
+async function run(args: readonly string[], killAtBytes?: number): Promise<number | NodeJS.Signals> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'spec/support/stream-worker.ts', ...args], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  running.add(child);
+  const exit = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  while (child.exitCode === null && child.signalCode === null) {
+    if (killAtBytes !== undefined && sizeOf(args[1]!) >= killAtBytes) child.kill('SIGKILL');
+    await sleep(1);
+  }
+  const [code, signal] = await exit;
+  running.delete(child);
+  return signal ?? code!;
+}
+
+it.each([
+  ['auto', 1, 1_000],
+  ['20', 20, 10_000],
+])(
+  `a process that commits %s and is killed ${KILLS} times skips nothing, and repeats no more than its bound`,
+  async (strategy, n, count) => {
+    const lines = join(directory, `${strategy}.lines`);
+    const done = join(directory, `${strategy}.done`);
+    const expected = Array.from({ length: count }, (_, k) => `line ${k} ${'é'.repeat(k % 7)}`);
+    writeFileSync(lines, expected.join('\n'));
+    const args = [lines, done, join(directory, `${strategy}.offsets.json`), strategy];
+    const random = seeded(20_240_301 + n);
+    for (let kills = 0; kills < KILLS; kills++) {
+      // Up to a seventh of the file each time. Where the worker was too fast for that, it is killed at its end.
+      const more = 1 + Math.floor(random() * (sizeOf(lines) / 7));
+      const at = Math.min(sizeOf(done) + more, sizeOf(lines));
+      expect(await run([...args, 'hold'], at)).toBe('SIGKILL');
+    }
+    expect(await run(args)).toBe(0);
+
+    const written = readFileSync(done, 'utf8').split('\n');
+    expect(written.pop()).toBe('');
+    const times = new Map<string, number>();
+    for (const line of written) times.set(line, (times.get(line) ?? 0) + 1);
+    expect(expected.filter((line) => !times.has(line))).toEqual([]);
+    expect(times.size).toBe(count);
+    expect(written.length - count).toBeLessThanOrEqual(KILLS * (n + BUFFER));
+  },
+  120_000,
+);
