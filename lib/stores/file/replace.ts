@@ -158,6 +158,7 @@ export class Replacer {
     let installed = false;
     try {
       const tokenStat = await this.#sweep(token);
+      if (tokenStat === undefined) return { kind: 'swept' };
       const found = await this.#find();
       const metOthers = found.contents !== this.#written;
       const plan = await decide(found, this.#unknown);
@@ -216,12 +217,11 @@ export class Replacer {
     }
   }
 
-  async #sweep(token: Token): Promise<FileStat> {
+  /** Gives undefined when the token was swept meanwhile, and the directory of tokens removed after it. */
+  async #sweep(token: Token): Promise<FileStat | undefined> {
     const { fs } = this.#runtime;
-    const [stat, names] = await both(
-      io('look at', token.path, fs.fstat(token.fd)),
-      io('list', this.#tokens, fs.readdir(this.#tokens)),
-    );
+    const [stat, names] = await both(io('look at', token.path, fs.fstat(token.fd)), this.#listTokens());
+    if (names === undefined) return undefined;
     for (const name of names) {
       const path = join(this.#tokens, name);
       if (path === token.path || !TOKEN.test(name)) continue;
@@ -233,6 +233,15 @@ export class Replacer {
       }
     }
     return stat;
+  }
+
+  async #listTokens(): Promise<string[] | undefined> {
+    try {
+      return await this.#runtime.fs.readdir(this.#tokens);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw ioError('list', this.#tokens, error);
+    }
   }
 
   /** What stands at the path now. Whatever is told apart here is told apart after the sweep. */
