@@ -13,6 +13,8 @@ const config: Config = {
     '^streamweave-offset/testing$': '<rootDir>/lib/testing/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
+  // Specs wait for processes and disks more than they compute.
+  maxWorkers: '100%',
   testTimeout: 20_000,
   collectCoverageFrom: ['lib/**/*.ts'],
 };
