@@ -175,6 +175,23 @@ describe('a commit', () => {
     expect((await store.getAll()).size).toBe(2);
   });
 
+  it.each(['chmod', 'readdir'] as const)(
+    'goes on where another that closes takes the directory of the tokens away just before its %s',
+    async (call) => {
+      const recorder = await recordingFileSystem();
+      let taken = 0;
+      recorder.before = async (recorded) => {
+        if (recorded.call !== call || !recorded.path.endsWith('.tmp') || taken > 0) return;
+        taken++;
+        await rm(`${await workshop.path()}.tmp`, { recursive: true });
+      };
+      const store = await storeWith(recorder);
+      await store.commit('a', 1);
+      expect(taken).toBe(1);
+      expect(await store.get('a')).toEqual(Offset.sequence(1));
+    },
+  );
+
   it('flushes the directory before it acknowledges what another wrote, and writes nothing', async () => {
     const path = await workshop.path();
     const writer = await recordingFileSystem();
