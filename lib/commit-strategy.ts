@@ -90,7 +90,8 @@ export function checkedStrategy(value: unknown): CommitStrategy {
     default:
       throw argumentTypeError(
         '`strategy` to be CommitStrategy.auto, .periodic(n), .interval(ms), .eager or .manual',
-        value,
+        // Of an object, its kind says most.
+        typeof given === 'object' ? (given?.kind ?? value) : value,
       );
   }
 }

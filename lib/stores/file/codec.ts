@@ -392,7 +392,13 @@ function decodeBody(body: Buffer, previous: Contents | undefined): { generation:
 
 const NEWER =
   /^\s*\{\s*"format"\s*:\s*"streamweave-offset"\s*,\s*"version"\s*:\s*([1-9][0-9]{0,15})(?![0-9.eE])/;
-const TRACES = ['"streamweave-offset"', '"sha256":"', LINE_START, '"sources":[\n'];
+// Nothing looser: a package.json that depends on this library names it too, and is not ours to keep or mend.
+const TRACES = [
+  '"format":"streamweave-offset"',
+  '"format": "streamweave-offset"',
+  LINE_START,
+  '"sources":[\n',
+];
 
 /** Whether the bytes are, or may have been, a file of ours: also what a crash leaves of one, nothing or NULs. */
 function mayBeOurs(bytes: Buffer): boolean {

@@ -284,6 +284,12 @@ describe('damage', () => {
     ['text', 'hello\n', 'foreign'],
     ['what another tool wrote', '{"name":"x","version":"1.0.0"}', 'foreign'],
     [
+      'a package.json that depends on us',
+      '{"name":"x","dependencies":{"streamweave-offset":"^1.0.0"}}',
+      'foreign',
+    ],
+    ['a list of checksums', '{"file":"x","sha256":"0a1b"}', 'foreign'],
+    [
       'what superjson makes of a Map',
       '{"json":[["a","1"]],"meta":{"values":["map",{"0.1":["bigint"]}]}}',
       'foreign',

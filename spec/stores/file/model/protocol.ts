@@ -14,7 +14,7 @@ import type { Outcome, PendingCall } from '../../../support/sim-world.js';
 
 export type Step = 'token' | 'list' | 'sweep' | 'read' | 'rename' | 'flush' | 'acknowledge';
 
-export const PROTOCOL: readonly Step[] = ['token', 'list', 'sweep', 'read', 'rename', 'flush', 'acknowledge'];
+const PROTOCOL: readonly Step[] = ['token', 'list', 'sweep', 'read', 'rename', 'flush', 'acknowledge'];
 
 /** The protocol with one thing wrong. */
 export const PROTOCOL_MUTANTS: Readonly<Record<string, readonly Step[]>> = {
@@ -47,7 +47,7 @@ export type Action =
   | { readonly kind: Exclude<Step, 'sweep'> | 'crash'; readonly process: number }
   | { readonly kind: 'sweep'; readonly process: number; readonly token: number };
 
-export function initialState(processes: number): State {
+function initialState(processes: number): State {
   const nothing = Array.from({ length: processes }, () => 0);
   const local: Local = { at: 0, toSweep: [], read: nothing, acknowledged: 0 };
   return { tokens: [], file: nothing, durable: [nothing], locals: nothing.map(() => local) };
