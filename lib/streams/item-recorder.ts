@@ -3,6 +3,7 @@ import { copyMetadata, type Metadata } from '../metadata.js';
 import { Offset, type OffsetInput } from '../offset.js';
 import { systemClock, withDeadline } from '../tracker/clock.js';
 import { DONE } from '../tracker/committer.js';
+import { aggregate, messageOf } from '../tracker/failures.js';
 import { OffsetTracker } from '../tracker/offset-tracker.js';
 import { argumentTypeError, assertInteger, assertSource, MAX_TIMER_MS, quote } from '../validate.js';
 
@@ -263,12 +264,7 @@ export class ItemRecorder<T> {
     }
     const failures = await this.#commit();
     if (failures.length === 1) throw failures[0];
-    if (failures.length > 1) {
-      throw new AggregateError(
-        failures,
-        `Commits of ${failures.length} sources failed: ${failures.map(messageOf).join(', ')}`,
-      );
-    }
+    if (failures.length > 1) throw aggregate(failures);
   }
 
   /** When the stream is destroyed: the same within a time limit, and silent, for the caller has an error already. */
@@ -379,10 +375,6 @@ function badItem(
     source,
     cause: error,
   });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function assertFunction(name: string, value: unknown): void {

@@ -15,6 +15,7 @@ import {
 } from '../validate.js';
 import { type Clock, systemClock, withDeadline } from './clock.js';
 import { Committer, type CommitterContext, DONE, type JointCommit, type PauseEnd } from './committer.js';
+import { aggregate, listed } from './failures.js';
 import { type RetryOptions, StoreCaller } from './store-caller.js';
 import type { WatermarkNode } from './watermark.js';
 
@@ -597,14 +598,4 @@ function unsupported(what: string, capability: string): UnsupportedError {
 
 function named(source: string, offset: Offset): string {
   return `${quote(source)} at ${quote(Offset.format(offset))}`;
-}
-
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 10).join(', ');
-  return names.length > 10 ? `${shown} and ${names.length - 10} more` : shown || 'nothing';
-}
-
-function aggregate(failures: readonly unknown[]): AggregateError {
-  const messages = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure)));
-  return new AggregateError(failures, `Commits of ${failures.length} sources failed: ${listed(messages)}`);
 }

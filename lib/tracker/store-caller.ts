@@ -1,7 +1,8 @@
 import { OffsetError, OffsetIoError, type OffsetErrorOptions } from '../errors.js';
 import type { OffsetStore } from '../offset-store.js';
-import { assertInteger, assertOptions, MAX_TIMER_MS, received } from '../validate.js';
+import { assertInteger, assertOptions, MAX_TIMER_MS } from '../validate.js';
 import { type Clock, withDeadline } from './clock.js';
+import { messageOf } from './failures.js';
 
 /** How often and how fast a failed call of the store is tried again. */
 export interface RetryOptions {
@@ -175,11 +176,4 @@ function explain(error: unknown, call: StoreCall, tries: number): unknown {
   // All our classes take (message, options); the class and the code tell the caller what kind of failure it was.
   const Same = error.constructor as new (message: string, options: OffsetErrorOptions) => OffsetError;
   return new Same(message, { code: error.code, source: call.source ?? error.source, cause: error });
-}
-
-/** What an error says; one of another realm is no instance of our Error, and a store may reject with anything. */
-function messageOf(error: unknown): string {
-  if (typeof error === 'string') return error;
-  const message = (error as { message?: unknown } | null | undefined)?.message;
-  return typeof message === 'string' ? message : received(error);
 }
