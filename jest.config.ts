@@ -10,6 +10,8 @@ const config: Config = {
   transformIgnorePatterns: ['/node_modules/(?!(?:superjson|copy-anything|is-what)/)'],
   moduleNameMapper: {
     '^streamweave-offset$': '<rootDir>/lib/index.ts',
+    '^streamweave-offset/(sqlite|postgres|redis)$': '<rootDir>/lib/stores/$1.ts',
+    '^streamweave-offset/otel$': '<rootDir>/lib/otel/index.ts',
     '^streamweave-offset/testing$': '<rootDir>/lib/testing/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

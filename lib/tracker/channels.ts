@@ -1,0 +1,57 @@
+/**
+ * What a tracker tells whoever listens, through Node's `diagnostics_channel`. Without a subscriber nothing is made.
+ */
+import { channel, type Channel } from 'node:diagnostics_channel';
+import type { OffsetError } from '../errors.js';
+import type { Offset } from '../offset.js';
+import type { OffsetTracker } from './offset-tracker.js';
+
+/** What every message says. */
+interface SourceMessage {
+  readonly tracker: OffsetTracker;
+  readonly source: string;
+}
+
+/** On `streamweave-offset:commit`: a commit landed. */
+export interface CommitMessage extends SourceMessage {
+  readonly offset: Offset;
+  /** How many recorded items it covered. */
+  readonly items: number;
+  /** From its beginning to its answer, in milliseconds. */
+  readonly durationMs: number;
+}
+
+/** On `streamweave-offset:commit-error`: a commit failed, after whatever further tries were allowed. */
+export interface CommitErrorMessage extends SourceMessage {
+  readonly offset: Offset;
+  readonly error: unknown;
+  readonly durationMs: number;
+}
+
+/** On `streamweave-offset:fenced`: the source was taken over, reset or cleared by another. */
+export interface FencedMessage extends SourceMessage {
+  readonly error: OffsetError;
+}
+
+/** On `streamweave-offset:behind`: an offset before what is recorded or committed was refused. */
+export interface BehindMessage extends SourceMessage {
+  readonly offset: Offset;
+  readonly error: OffsetError;
+}
+
+/** On `streamweave-offset:stuck`: a delivery holds its source's watermark back for longer than `stuckAfterMs`. */
+export interface StuckMessage extends SourceMessage {
+  readonly offset: Offset;
+  /** How long ago it was handed out, in milliseconds. */
+  readonly ageMs: number;
+  /** How many deliveries of the source the watermark has not passed, this one among them. */
+  readonly inFlight: number;
+}
+
+export const commitChannel: Channel<unknown, CommitMessage> = channel('streamweave-offset:commit');
+export const commitErrorChannel: Channel<unknown, CommitErrorMessage> = channel(
+  'streamweave-offset:commit-error',
+);
+export const fencedChannel: Channel<unknown, FencedMessage> = channel('streamweave-offset:fenced');
+export const behindChannel: Channel<unknown, BehindMessage> = channel('streamweave-offset:behind');
+export const stuckChannel: Channel<unknown, StuckMessage> = channel('streamweave-offset:stuck');
