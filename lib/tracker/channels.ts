@@ -48,10 +48,13 @@ export interface StuckMessage extends SourceMessage {
   readonly inFlight: number;
 }
 
-export const commitChannel: Channel<unknown, CommitMessage> = channel('streamweave-offset:commit');
-export const commitErrorChannel: Channel<unknown, CommitErrorMessage> = channel(
-  'streamweave-offset:commit-error',
-);
-export const fencedChannel: Channel<unknown, FencedMessage> = channel('streamweave-offset:fenced');
-export const behindChannel: Channel<unknown, BehindMessage> = channel('streamweave-offset:behind');
-export const stuckChannel: Channel<unknown, StuckMessage> = channel('streamweave-offset:stuck');
+/** A channel whose messages are of one kind, which Node's own types do not tell. */
+function typed<Message>(name: string): Channel<unknown, Message> {
+  return channel(name) as Channel<unknown, Message>;
+}
+
+export const commitChannel = typed<CommitMessage>('streamweave-offset:commit');
+export const commitErrorChannel = typed<CommitErrorMessage>('streamweave-offset:commit-error');
+export const fencedChannel = typed<FencedMessage>('streamweave-offset:fenced');
+export const behindChannel = typed<BehindMessage>('streamweave-offset:behind');
+export const stuckChannel = typed<StuckMessage>('streamweave-offset:stuck');
