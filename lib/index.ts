@@ -30,7 +30,7 @@ export { FileOffsetStore, type FileOffsetStoreOptions, type VerifyReport } from 
 export type { LostPart, RecoverReport } from './stores/file/salvage.js';
 export { InMemoryOffsetStore } from './stores/memory.js';
 export { commitOffsets, type OffsetWritable } from './streams/commit-offsets.js';
-export type { CommitEvent, OffsetStreamOptions } from './streams/item-recorder.js';
+export type { CommitEvent, OffsetStreamOptions } from './streams/stream-options.js';
 export { type OffsetTransform, withOffsets } from './streams/with-offsets.js';
 export type { Clock } from './tracker/clock.js';
 export {

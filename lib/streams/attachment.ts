@@ -1,27 +1,38 @@
 import type { Writable } from 'node:stream';
-import { abortError, type ItemRecorder } from './item-recorder.js';
+import type { SourceCommits } from './source-commits.js';
+import { abortError } from './stream-options.js';
 
 type Callback = (error?: Error | null) => void;
+
+/** What a stream is joined to: how its items' offsets are committed at its end. */
+export interface Commits {
+  readonly commits: SourceCommits;
+  readonly signal: AbortSignal | undefined;
+  /** At a clean end. */
+  finish(): Promise<void>;
+  /** When the stream is destroyed; after a clean end too. An error is the stream's where it has none yet. */
+  drain(error: Error | null): Promise<void>;
+}
 
 /**
  * What joins a stream to its recorder, the way of the items aside: `'commit'` events, the abort signal, and the
  * commits at the end. Those need two hooks of the stream: `_flush` and `_final` do not run at an error, an abort or
  * a destroy, and `_destroy` runs too late to hold `'end'` and `'finish'` back.
  */
-export class Attachment<T> {
-  readonly #recorder: ItemRecorder<T>;
+export class Attachment {
+  readonly #recorder: Commits;
   #detach = (): void => undefined;
 
-  constructor(recorder: ItemRecorder<T>) {
+  constructor(recorder: Commits) {
     this.#recorder = recorder;
   }
 
   /** Once, with the stream whose hooks call the methods below. */
   attach(stream: Writable): void {
     const recorder = this.#recorder;
-    const { signal } = recorder;
-    const endCommits = recorder.onCommit((source, offset) => {
-      if (recorder.owns(source)) stream.emit('commit', { source, offset });
+    const { signal, commits } = recorder;
+    const endCommits = commits.onCommit((source, offset) => {
+      if (commits.owns(source)) stream.emit('commit', { source, offset });
     });
     const abort = (): void => {
       stream.destroy(abortError(signal!));
@@ -44,9 +55,15 @@ export class Attachment<T> {
 
   /** For `_destroy`; after a clean end, which calls it too, there is nothing left to commit. */
   destroy(error: Error | null, callback: Callback): void {
-    void this.#recorder.drain().then(() => {
-      this.#detach();
-      callback(error);
-    });
+    this.#recorder.drain(error).then(
+      () => {
+        this.#detach();
+        callback(error);
+      },
+      (failure: unknown) => {
+        this.#detach();
+        callback(error ?? (failure as Error));
+      },
+    );
   }
 }

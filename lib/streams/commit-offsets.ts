@@ -1,7 +1,8 @@
 import { Writable } from 'node:stream';
 import type { OffsetTracker } from '../tracker/offset-tracker.js';
 import { Attachment } from './attachment.js';
-import { type CommitEvent, ItemRecorder, type OffsetStreamOptions } from './item-recorder.js';
+import { ItemRecorder } from './item-recorder.js';
+import type { CommitEvent, OffsetStreamOptions } from './stream-options.js';
 
 /** What listeners of an {@link OffsetWritable} are given. */
 interface OffsetWritableEvents {
@@ -48,14 +49,14 @@ export function commitOffsets<T>(
     objectMode: true,
     highWaterMark: recorder.highWaterMark,
     write(item: T, _encoding, callback) {
-      let recorded: boolean | Promise<boolean>;
+      let recorded: boolean | undefined | Promise<boolean | undefined>;
       try {
         recorded = recorder.record(item);
       } catch (error) {
         callback(error as Error);
         return;
       }
-      if (typeof recorded === 'boolean') callback();
+      if (typeof recorded !== 'object') callback();
       else recorded.then(() => callback(), callback);
     },
     final: (callback) => attachment.finish(callback),

@@ -1,7 +1,8 @@
 import { Transform } from 'node:stream';
 import type { OffsetTracker } from '../tracker/offset-tracker.js';
 import { Attachment } from './attachment.js';
-import { type CommitEvent, ItemRecorder, type OffsetStreamOptions } from './item-recorder.js';
+import { ItemRecorder } from './item-recorder.js';
+import type { CommitEvent, OffsetStreamOptions } from './stream-options.js';
 
 /** What listeners of an {@link OffsetTransform} are given. */
 interface OffsetTransformEvents<T> {
@@ -77,7 +78,7 @@ export function withOffsets<T>(
     objectMode: true,
     highWaterMark: recorder.highWaterMark,
     transform(item: T, _encoding, callback) {
-      let passes: boolean | Promise<boolean>;
+      let passes: boolean | undefined | Promise<boolean | undefined>;
       try {
         passes = recorder.record(item);
       } catch (error) {
@@ -85,7 +86,7 @@ export function withOffsets<T>(
         return;
       }
       if (passes === true) callback(null, item);
-      else if (passes === false) callback();
+      else if (typeof passes !== 'object') callback();
       else passes.then((passed) => (passed ? callback(null, item) : callback()), callback);
     },
     flush: (callback) => attachment.finish(callback),

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommitStrategy } from '../../lib/commit-strategy.js';
 import { commitOffsets, type OffsetWritable } from '../../lib/streams/commit-offsets.js';
-import type { OffsetStreamOptions } from '../../lib/streams/item-recorder.js';
+import type { OffsetStreamOptions } from '../../lib/streams/stream-options.js';
 import { type OffsetTransform, withOffsets } from '../../lib/streams/with-offsets.js';
 import { OffsetTracker, type OffsetTrackerOptions } from '../../lib/tracker/offset-tracker.js';
 import { closed, failure, settle, STRATEGIES, TimerCount, until } from '../support/stream-helpers.js';

@@ -6,7 +6,7 @@ import { InvalidOffsetError, SourceNotFoundError } from '../../lib/errors.js';
 import { Offset, type OffsetInput } from '../../lib/offset.js';
 import type { OffsetResetPolicy } from '../../lib/reset-policy.js';
 import { commitOffsets } from '../../lib/streams/commit-offsets.js';
-import type { OffsetStreamOptions } from '../../lib/streams/item-recorder.js';
+import type { OffsetStreamOptions } from '../../lib/streams/stream-options.js';
 import { withOffsets } from '../../lib/streams/with-offsets.js';
 import { OffsetTracker } from '../../lib/tracker/offset-tracker.js';
 import { closed, failure, settle } from '../support/stream-helpers.js';

@@ -1,0 +1,69 @@
+import type { Offset } from '../offset.js';
+import { OffsetTracker } from '../tracker/offset-tracker.js';
+import { argumentTypeError, assertInteger, MAX_TIMER_MS } from '../validate.js';
+import type { PlaceOptions } from './item-places.js';
+
+/** What the streams of this library are told about the items that pass, and how they end. */
+export interface OffsetStreamOptions<T> extends PlaceOptions<T> {
+  /**
+   * Destroys the stream with the signal's reason; what was recorded before is still committed. (A falsy reason
+   * cannot be a stream's error: it is then the `cause` of an `AbortError`.)
+   */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * How long the last commits may take when the stream is destroyed, in milliseconds, 1 … 2^31-1; then it closes
+   * without them. A clean end waits for its commits, however long the tracker's `storeTimeoutMs` lets them take.
+   * Default: 5,000.
+   */
+  readonly drainTimeoutMs?: number | undefined;
+  /** How many items the stream buffers on each side; the fewer, the fewer repeats after a crash. Default: Node's, 16. */
+  readonly highWaterMark?: number | undefined;
+}
+
+/** What a stream's `'commit'` event tells. */
+export interface CommitEvent {
+  readonly source: string;
+  readonly offset: Offset;
+}
+
+/**
+ * The options that a stream was given, whole.
+ *
+ * @throws TypeError or RangeError for what is no tracker, source name or option; the options of {@link PlaceOptions}
+ *   are checked where they are used
+ */
+export function checkedStreamOptions<O extends object>(
+  tracker: OffsetTracker,
+  sourceOrOptions: string | O,
+): O {
+  if (!(tracker instanceof OffsetTracker))
+    throw argumentTypeError('`tracker` to be an OffsetTracker', tracker);
+  // Every other option has a default.
+  const options = typeof sourceOrOptions === 'string' ? ({ source: sourceOrOptions } as O) : sourceOrOptions;
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw argumentTypeError('a source name or options with `source`', options);
+  }
+  const { signal, drainTimeoutMs, highWaterMark } = options as OffsetStreamOptions<never>;
+  assertSignal(signal);
+  if (drainTimeoutMs !== undefined) assertInteger('drainTimeoutMs', drainTimeoutMs, 1, MAX_TIMER_MS);
+  if (highWaterMark !== undefined) assertInteger('highWaterMark', highWaterMark, 0);
+  return options;
+}
+
+/** By shape, because a signal may be of another realm. */
+export function assertSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal !== undefined && !(typeof signal === 'object' && signal !== null && 'aborted' in signal)) {
+    throw argumentTypeError('`signal` to be an AbortSignal', signal);
+  }
+}
+
+/** What aborts a stream: the signal's reason, save where that would pass for none. */
+export function abortError(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason;
+  // Node takes anything that is truthy for a stream's error, though its types do not.
+  if (reason) return reason as Error;
+  return Object.assign(new Error('The operation was aborted', { cause: reason }), {
+    name: 'AbortError',
+    code: 'ABORT_ERR',
+  });
+}
