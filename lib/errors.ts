@@ -16,6 +16,8 @@ export type OffsetErrorCode =
   | 'OFFSET_LOCK_TIMEOUT'
   | 'OFFSET_FENCED'
   | 'OFFSET_CLOSED'
+  | 'OFFSET_NACKED'
+  | 'OFFSET_UNACKED'
   | 'OFFSET_UNSUPPORTED';
 
 /** What an error carries beside its message. */
@@ -159,6 +161,23 @@ export class ClosedError extends OffsetError {
 
   static {
     this.prototype.name = 'ClosedError';
+  }
+}
+
+/**
+ * `OFFSET_NACKED`: the work for a delivery failed, and no error was given as the reason (one that was given is
+ * itself what the stream fails with); what was given is the `cause`. `OFFSET_UNACKED`: deliveries that were neither
+ * acked nor nacked in time.
+ */
+export class DeliveryError extends OffsetError {
+  declare readonly code: 'OFFSET_NACKED' | 'OFFSET_UNACKED';
+
+  constructor(message: string, options: OffsetErrorOptions<'OFFSET_NACKED' | 'OFFSET_UNACKED'> = {}) {
+    super(message, { code: 'OFFSET_NACKED', ...options });
+  }
+
+  static {
+    this.prototype.name = 'DeliveryError';
   }
 }
 

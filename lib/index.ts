@@ -2,6 +2,7 @@ export type { Checkpoint } from './checkpoint.js';
 export { CommitStrategy, type PeriodicOptions } from './commit-strategy.js';
 export {
   ClosedError,
+  DeliveryError,
   FencedError,
   InvalidOffsetError,
   OffsetError,
@@ -29,16 +30,22 @@ export { type FileLine, readLines, type ReadLinesOptions } from './sources/lines
 export { FileOffsetStore, type FileOffsetStoreOptions, type VerifyReport } from './stores/file/file-store.js';
 export type { LostPart, RecoverReport } from './stores/file/salvage.js';
 export { InMemoryOffsetStore } from './stores/memory.js';
+export { ackDeliveries } from './streams/ack-deliveries.js';
 export { commitOffsets, type OffsetWritable } from './streams/commit-offsets.js';
+export type { Delivery } from './streams/delivery.js';
 export type { CommitEvent, OffsetStreamOptions } from './streams/stream-options.js';
+export { type AckOptions, type AckTransform, withAcks } from './streams/with-acks.js';
 export { type OffsetTransform, withOffsets } from './streams/with-offsets.js';
 export type { Clock } from './tracker/clock.js';
+export type { NackedDelivery, NackPolicy, TrackedDelivery } from './tracker/delivery.js';
 export {
   type CloseOptions,
+  type Lag,
   OffsetTracker,
   type OffsetTrackerOptions,
   type RecordOptions,
-  type TrackedDelivery,
+  type StuckReport,
   type TrackerStats,
+  type WhenCommittedOptions,
 } from './tracker/offset-tracker.js';
 export type { RetryOptions } from './tracker/store-caller.js';

@@ -120,3 +120,10 @@ export function assertOptions(name: string, value: unknown): asserts value is ob
     throw argumentTypeError(`\`${name}\` to be an object or undefined`, value);
   }
 }
+
+/** By shape, because a signal may be of another realm. */
+export function assertSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal !== undefined && !(typeof signal === 'object' && signal !== null && 'aborted' in signal)) {
+    throw argumentTypeError('`signal` to be an AbortSignal', signal);
+  }
+}

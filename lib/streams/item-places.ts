@@ -126,7 +126,7 @@ export class ItemPlaces<T, R> {
     // The stream may have ended while the store was asked.
     if (this.#ended) return undefined;
     try {
-      return await this.#nextAt(position, source, item, index);
+      return await Promise.resolve(this.#nextAt(position, source, item, index));
     } catch (error) {
       this.#ended = true;
       throw error;

@@ -1,6 +1,6 @@
 import type { Metadata } from '../metadata.js';
 import type { OffsetInput } from '../offset.js';
-import { DONE } from '../tracker/committer.js';
+import { DONE } from '../tracker/deliveries.js';
 import type { OffsetTracker } from '../tracker/offset-tracker.js';
 import { ItemPlaces } from './item-places.js';
 import { SourceCommits } from './source-commits.js';

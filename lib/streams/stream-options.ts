@@ -1,6 +1,6 @@
 import type { Offset } from '../offset.js';
 import { OffsetTracker } from '../tracker/offset-tracker.js';
-import { argumentTypeError, assertInteger, MAX_TIMER_MS } from '../validate.js';
+import { argumentTypeError, assertInteger, assertSignal, MAX_TIMER_MS } from '../validate.js';
 import type { PlaceOptions } from './item-places.js';
 
 /** What the streams of this library are told about the items that pass, and how they end. */
@@ -48,13 +48,6 @@ export function checkedStreamOptions<O extends object>(
   if (drainTimeoutMs !== undefined) assertInteger('drainTimeoutMs', drainTimeoutMs, 1, MAX_TIMER_MS);
   if (highWaterMark !== undefined) assertInteger('highWaterMark', highWaterMark, 0);
   return options;
-}
-
-/** By shape, because a signal may be of another realm. */
-export function assertSignal(signal: unknown): asserts signal is AbortSignal | undefined {
-  if (signal !== undefined && !(typeof signal === 'object' && signal !== null && 'aborted' in signal)) {
-    throw argumentTypeError('`signal` to be an AbortSignal', signal);
-  }
 }
 
 /** What aborts a stream: the signal's reason, save where that would pass for none. */

@@ -6,9 +6,10 @@ import { behindError, Offset } from '../offset.js';
 import type { CommitEntry, OffsetStore } from '../offset-store.js';
 import { quote } from '../validate.js';
 import type { Clock } from './clock.js';
+import { Deliveries, type DeliveryNode, DONE } from './deliveries.js';
 import { learn, type Learned } from './learn.js';
 import { NoAnswerError, type StoreCall, type StoreCaller } from './store-caller.js';
-import { Watermark, type WatermarkNode } from './watermark.js';
+import { Waiters } from './waiters.js';
 
 /** What every source of a tracker shares. */
 export interface CommitterContext {
@@ -17,15 +18,18 @@ export interface CommitterContext {
   readonly exclusive: boolean;
   readonly monotonic: boolean;
   readonly clock: Clock;
-  /** Called after each commit that landed. It must not throw. */
-  readonly onCommit: (source: string, offset: Offset) => void;
+  readonly stuckAfterMs: number;
+  readonly listener: CommitterListener;
 }
 
-/**
- * The promise of whatever is done already. It is one object for all, so that a caller on a hot path can
- * recognise it and go on without waiting.
- */
-export const DONE: Promise<void> = Promise.resolve();
+/** Is told what happens to a source. None of these may throw. */
+export interface CommitterListener {
+  readonly committed: (source: string, offset: Offset, items: number, durationMs: number) => void;
+  readonly commitFailed: (source: string, offset: Offset, error: unknown, durationMs: number) => void;
+  readonly fenced: (source: string, error: OffsetError) => void;
+  readonly behind: (source: string, offset: Offset, error: Error) => void;
+  readonly stuck: (source: string, offset: Offset, ageMs: number, inFlight: number) => void;
+}
 
 interface Deferred {
   readonly promise: Promise<void>;
@@ -47,9 +51,8 @@ function deferred(): Deferred {
 interface Covered {
   readonly offset: Offset;
   readonly metadata: Metadata | undefined;
-  /** `#version` and `#count` when the offset was taken. */
-  readonly version: number;
-  readonly count: number;
+  /** `#recorded` when the offset was taken. */
+  readonly recorded: number;
 }
 
 interface Flight {
@@ -100,10 +103,18 @@ export class Committer {
 
   #pending: Offset | undefined;
   #pendingMetadata: Metadata | undefined;
-  /** Items recorded and not committed. */
-  #count = 0;
-  /** Goes up at every record. */
-  #version = 0;
+  /** Items recorded since the tracker was made: it goes up at every record. */
+  #recorded = 0;
+  /** How many of them are committed, or were forgotten by a reset: what is between the two is pending. */
+  #taken = 0;
+
+  /**
+   * The short way of recording, for the many items at which nothing else happens: while it is open this is the
+   * sequence recorded last, and it is newer than `#pending`. Infinity while it is closed, for no number is above.
+   */
+  #lane = Infinity;
+  /** The short way is open below this many recorded. */
+  #laneEnd = 0;
 
   #flight: Flight | undefined;
   /** What those wait for who recorded something newer than the flight covers. */
@@ -120,12 +131,11 @@ export class Committer {
   #busy = false;
   #queue: QueuedCall[] = [];
 
-  /** The deliveries handed out; those before a reset, a clear or a new start are cut off it. */
-  readonly #watermark = new Watermark();
-  /** The offset handed out last; undefined once a reset or a clear was asked for. */
-  #tracked: Offset | undefined;
+  /** What was handed out; what was before a reset, a clear or a new start is cut off it. */
+  readonly deliveries: Deliveries;
+  /** Who waits for an offset to be committed. */
+  readonly #waiters = new Waiters();
 
-  #recorded = 0;
   #commits = 0;
   #failures = 0;
   #firstPendingAt: number | undefined;
@@ -135,10 +145,30 @@ export class Committer {
   constructor(source: string, context: CommitterContext) {
     this.source = source;
     this.#context = context;
+    const { clock, monotonic, stuckAfterMs, listener } = context;
+    this.deliveries = new Deliveries({
+      source,
+      clock,
+      monotonic,
+      stuckAfterMs,
+      record: (reached, items) => this.#recordReached(reached, items),
+      onBehind: (offset, error) => listener.behind(source, offset, error),
+      onStuck: (offset, ageMs, inFlight) => listener.stuck(source, offset, ageMs, inFlight),
+    });
+  }
+
+  /** What this tracker knows to be committed; undefined also while it has not asked. */
+  get committed(): Offset | undefined {
+    return this.#committed;
   }
 
   get pending(): Offset | undefined {
+    if (this.#lane !== Infinity) this.#pending = Offset.sequence(this.#lane);
     return this.#pending;
+  }
+
+  get #count(): number {
+    return this.#recorded - this.#taken;
   }
 
   /** Whether the tracker was closed. */
@@ -158,6 +188,7 @@ export class Committer {
     commits: number;
     failures: number;
     committed: Offset | undefined;
+    watermark: Offset | undefined;
     lastCommitAt: number | undefined;
     lastCommitMs: number | undefined;
     firstPendingAt: number | undefined;
@@ -165,10 +196,11 @@ export class Committer {
     return {
       recorded: this.#recorded,
       pending: this.#count,
-      inFlight: this.#watermark.size,
+      inFlight: this.deliveries.inFlight,
       commits: this.#commits,
       failures: this.#failures,
       committed: this.#committed,
+      watermark: this.pending ?? this.#committed,
       lastCommitAt: this.#lastCommitAt,
       lastCommitMs: this.#lastCommitMs,
       firstPendingAt: this.#firstPendingAt,
@@ -177,16 +209,50 @@ export class Committer {
 
   // Recording.
 
+  /** `record()` of `items` items of which the last has this sequence, and none has metadata. */
+  recordNumber(sequence: number, items: number): Promise<void> {
+    if (sequence > this.#lane && this.#recorded + items < this.#laneEnd && Number.isSafeInteger(sequence)) {
+      this.#lane = sequence;
+      this.#recorded += items;
+      return DONE;
+    }
+    return this.record(Offset.sequence(sequence), undefined, items);
+  }
+
+  /** Opens the short way, after a record that went the long one and found nothing else to do. */
+  #openLane(): void {
+    const { strategy, monotonic } = this.#context;
+    const pending = this.#pending!;
+    if (
+      !monotonic ||
+      pending.kind !== 'sequence' ||
+      pending.value > Number.MAX_SAFE_INTEGER ||
+      this.#pendingMetadata !== undefined
+    )
+      return;
+    if (strategy.kind === 'auto' || (strategy.kind === 'eager' && this.#flight === undefined)) return;
+    this.#lane = Number(pending.value);
+    this.#laneEnd =
+      strategy.kind === 'periodic' ? (this.#flight?.covered.recorded ?? this.#taken) + strategy.n : Infinity;
+  }
+
+  /** Closes it: from here on something else than the next number matters. */
+  #closeLane(): void {
+    if (this.#lane === Infinity) return;
+    this.#pending = Offset.sequence(this.#lane);
+    this.#lane = Infinity;
+  }
+
   /**
    * Takes an offset as done. `items` is how many items it stands for, and `index` is given when it is that of a
    * delivery: where a reset comes before its turn, it says nothing about the source any more.
    */
   record(offset: Offset, metadata: Metadata | undefined, items: number, index?: number): Promise<void> {
-    if (this.#busy || this.#phase === 'new') {
+    if (this.#queues) {
       return new Promise((resolve, reject) => {
         this.#enqueue({
           run: () => {
-            const stale = index !== undefined && this.#watermark.isCut(index);
+            const stale = index !== undefined && this.deliveries.isCut(index);
             resolve(stale ? DONE : this.record(offset, metadata, items, index));
           },
           reject,
@@ -194,14 +260,16 @@ export class Committer {
       });
     }
     if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
+    this.#closeLane();
     if (this.#context.monotonic) {
       const newest = this.#pending ?? this.#committed;
       const order = newest === undefined ? undefined : Offset.compare(offset, newest);
       if (order !== undefined && order <= 0) {
         if (order < 0) {
-          return Promise.reject(
-            behindError(this.source, offset, newest!, this.#pending === undefined ? 'committed' : 'recorded'),
-          );
+          const what = this.#pending === undefined ? 'committed' : 'recorded';
+          const error = behindError(this.source, offset, newest!, what);
+          this.#context.listener.behind(this.source, offset, error);
+          return Promise.reject(error);
         }
         // Known already. With `auto` the promise still says that it is committed.
         return this.#context.strategy.kind === 'auto' ? this.commit() : DONE;
@@ -209,9 +277,7 @@ export class Committer {
     }
     this.#pending = offset;
     this.#pendingMetadata = metadata;
-    this.#count += items;
     this.#recorded += items;
-    this.#version++;
     if (this.#firstPendingAt === undefined) {
       this.#firstPendingAt = this.#context.clock.now();
       if (this.#flight === undefined) this.#armTimer();
@@ -225,7 +291,8 @@ export class Committer {
       case 'auto':
         return this.commit();
       case 'periodic':
-        if (this.#count - (this.#flight?.covered.count ?? 0) >= strategy.n) return this.commit();
+        if (this.#recorded - (this.#flight?.covered.recorded ?? this.#taken) >= strategy.n)
+          return this.commit();
         break;
       case 'eager':
         if (this.#flight === undefined) this.#commitInBackground();
@@ -233,7 +300,10 @@ export class Committer {
       default:
         break;
     }
-    if (this.#failure === undefined) return DONE;
+    if (this.#failure === undefined) {
+      this.#openLane();
+      return DONE;
+    }
     const failure = this.#failure;
     this.#failure = undefined;
     return Promise.reject(failure);
@@ -241,38 +311,40 @@ export class Committer {
 
   // Deliveries.
 
-  /**
-   * Hands out an offset.
-   *
-   * @throws InvalidOffsetError `OFFSET_BEHIND`
-   */
-  track(offset: Offset, metadata: Metadata | undefined): WatermarkNode {
-    const newest = this.#tracked;
-    if (this.#context.monotonic && newest !== undefined && (Offset.compare(offset, newest) ?? 0) < 0) {
-      throw behindError(this.source, offset, newest, 'recorded');
-    }
-    this.#tracked = offset;
-    return this.#watermark.add(offset, metadata);
+  #recordReached(reached: DeliveryNode, items: number): Promise<void> {
+    const { place, metadata, index } = reached;
+    if (typeof place === 'number' && metadata === undefined && !this.#queues)
+      return this.recordNumber(place, items);
+    return this.record(Offset.from(place), metadata, items, index);
   }
 
-  /** Records what the watermark thereby reaches. */
-  ack(node: WatermarkNode): Promise<void> {
-    const advance = this.#watermark.ack(node);
-    if (advance === undefined) return DONE;
-    return this.record(advance.offset, advance.metadata, advance.passed, advance.index);
+  /** Takes the deliveries before the index off the list: they will not be acked. */
+  abandon(before: number): void {
+    if (before >= this.deliveries.added) this.deliveries.mark();
+    this.#cut(before);
+    if (!this.#busy) this.#drain();
   }
 
   /** Cuts off the deliveries before the index; what was handed out and acked since may now be recorded. */
   #cut(before: number): void {
-    const advance = this.#watermark.cut(before);
-    if (advance === undefined) return;
+    const cut = this.deliveries.cut(before);
+    if (cut === undefined) return;
     const run = (): void => {
       // Its ack was answered long ago: a failure is kept for the next record.
-      this.record(advance.offset, advance.metadata, advance.passed, advance.index).catch((error: unknown) => {
-        this.#failure = error;
-      });
+      this.#recordReached(cut.reached, cut.items).catch((error: unknown) => this.#keepFailure(error));
     };
     this.#queue.unshift({ run });
+  }
+
+  /** Whether calls wait in the queue, for the source to be read first or for what goes on to end. */
+  get #queues(): boolean {
+    return this.#busy || this.#phase === 'new';
+  }
+
+  /** Keeps a failure that nobody waited for. */
+  #keepFailure(error: unknown): void {
+    this.#closeLane();
+    this.#failure = error;
   }
 
   // Committing.
@@ -284,12 +356,13 @@ export class Committer {
         this.#enqueue({ run: () => resolve(this.commit()), reject });
       });
     }
+    this.#closeLane();
     if (this.#pending === undefined) return DONE;
     if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
     if (this.#flight === undefined && this.#held === 0) return this.#begin(true).promise;
     const flight = this.#flight;
     // (While the store's own commit() runs, the flight has no promise of its own yet.)
-    if (flight?.covered.version === this.#version && flight.promise !== DONE) {
+    if (flight?.covered.recorded === this.#recorded && flight.promise !== DONE) {
       flight.awaited = true;
       return flight.promise;
     }
@@ -323,7 +396,7 @@ export class Committer {
       this.#busy ||
       this.#held > 0 ||
       this.#flight !== undefined ||
-      this.#pending === undefined ||
+      this.pending === undefined ||
       this.#phase !== 'ready'
     )
       return;
@@ -355,7 +428,7 @@ export class Committer {
         landed,
       );
     } catch (error) {
-      this.#failed(flight, error);
+      this.#failed(flight, error, startedAt);
       throw error;
     }
     landed();
@@ -380,12 +453,8 @@ export class Committer {
   }
 
   #cover(): Covered {
-    return {
-      offset: this.#pending!,
-      metadata: this.#pendingMetadata,
-      version: this.#version,
-      count: this.#count,
-    };
+    this.#closeLane();
+    return { offset: this.#pending!, metadata: this.#pendingMetadata, recorded: this.#recorded };
   }
 
   #commitOptions(covered: Covered): { epoch?: number; metadata?: Metadata; allowRegression?: boolean } {
@@ -397,15 +466,17 @@ export class Committer {
   }
 
   #landed(covered: Covered, startedAt: number): void {
-    const { clock, onCommit } = this.#context;
+    const { clock, listener } = this.#context;
+    this.#closeLane();
     this.#flight = undefined;
     this.#commits++;
     this.#committed = covered.offset;
     this.#failure = undefined;
-    this.#count -= covered.count;
+    const items = Math.max(0, covered.recorded - this.#taken);
+    this.#taken += items;
     this.#lastCommitAt = clock.now();
     this.#lastCommitMs = this.#lastCommitAt - startedAt;
-    if (this.#version === covered.version) {
+    if (this.#recorded === covered.recorded) {
       this.#pending = undefined;
       this.#pendingMetadata = undefined;
       this.#firstPendingAt = undefined;
@@ -415,15 +486,54 @@ export class Committer {
     }
     this.#goOn();
     // Last, for a listener may call the tracker.
-    onCommit(this.source, covered.offset);
+    this.#waiters.committed(covered.offset, covered.recorded);
+    listener.committed(this.source, covered.offset, items, this.#lastCommitMs);
   }
 
-  #failed(flight: Flight, error: unknown): void {
+  #failed(flight: Flight, error: unknown, startedAt: number): void {
     this.#flight = undefined;
     this.#failures++;
-    if (isFenced(error)) this.#phase = 'fenced';
-    if (!flight.awaited) this.#failure = error;
+    if (isFenced(error)) this.#fence(error);
+    if (!flight.awaited) this.#keepFailure(error);
+    this.#closeLane();
     this.#goOn(error);
+    this.#tellFailure(flight.covered.offset, error, startedAt);
+  }
+
+  #tellFailure(offset: Offset, error: unknown, startedAt: number): void {
+    const { clock, listener } = this.#context;
+    listener.commitFailed(this.source, offset, error, clock.now() - startedAt);
+    if (error instanceof OffsetError && error.code === 'OFFSET_BEHIND')
+      listener.behind(this.source, offset, error);
+  }
+
+  #fence(error: OffsetError): void {
+    this.#closeLane();
+    this.#phase = 'fenced';
+    this.#waiters.reject(() => this.#fencedError());
+    this.#context.listener.fenced(this.source, error);
+  }
+
+  // Waiting.
+
+  /** Resolves when the offset, or one after it, is committed; begins no commit. */
+  whenCommitted(offset: Offset, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#queues) {
+      return new Promise((resolve, reject) => {
+        this.#enqueue({ run: () => resolve(this.whenCommitted(offset, signal)), reject });
+      });
+    }
+    if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
+    if (this.#committed !== undefined && (Offset.compare(offset, this.#committed) ?? 1) <= 0) return DONE;
+    // An offset without an order is passed by whatever is committed after it.
+    const recorded =
+      this.pending !== undefined && Offset.equals(offset, this.pending) ? this.#recorded : undefined;
+    return this.#waiters.add(offset, recorded, signal);
+  }
+
+  /** Whoever waits is told that it will not come. */
+  endWaiting(error: () => Error): void {
+    this.#waiters.reject(error);
   }
 
   /**
@@ -434,7 +544,7 @@ export class Committer {
     if (this.#held > 0) return;
     const next = this.#next;
     this.#next = undefined;
-    if (this.#pending === undefined) {
+    if (this.pending === undefined) {
       next?.resolve();
     } else if (this.#phase !== 'ready' || this.#stuck !== undefined) {
       next?.reject(error);
@@ -481,7 +591,7 @@ export class Committer {
       (refusal: unknown) => {
         this.#stuck = undefined;
         // A commit of several may be refused for another of them.
-        if (isFenced(refusal) && (refusal.source ?? this.source) === this.source) this.#phase = 'fenced';
+        if (isFenced(refusal) && (refusal.source ?? this.source) === this.source) this.#fence(refusal);
         this.#goOn(refusal);
       },
     );
@@ -499,6 +609,13 @@ export class Committer {
     return new FencedError(
       `Source ${quote(this.source)} was reset, cleared or claimed by another while this tracker worked on it ` +
         `under epoch ${this.#epoch ?? 'unknown'}; getOffset() begins anew under its present epoch`,
+      { source: this.source },
+    );
+  }
+
+  #forgottenError(): FencedError {
+    return new FencedError(
+      `Source ${quote(this.source)} was reset, cleared or begun anew while a commit of it was waited for`,
       { source: this.source },
     );
   }
@@ -521,7 +638,7 @@ export class Committer {
    * @throws FencedError, or OffsetIoError while an earlier commit is without an answer
    */
   join(): JointCommit | undefined {
-    if (this.#pending === undefined) return undefined;
+    if (this.pending === undefined) return undefined;
     if (this.#phase === 'fenced') throw this.#fencedError();
     if (this.#stuck !== undefined) throw this.#stuckError(this.#stuck);
     const startedAt = this.#context.clock.now();
@@ -548,7 +665,8 @@ export class Committer {
         // The error names the source that the whole commit was refused for; the others are as they were.
         const other =
           error instanceof OffsetError && error.source !== undefined && error.source !== this.source;
-        if (isFenced(error) && error.source === this.source) this.#phase = 'fenced';
+        if (isFenced(error) && error.source === this.source) this.#fence(error);
+        if (!other) this.#tellFailure(flight.covered.offset, error, startedAt);
         if (other && flight.awaited) {
           // Who waits for this source alone gets a commit of its own.
           this.#next ??= deferred();
@@ -604,8 +722,7 @@ export class Committer {
 
   /** Sets the offset in the store, under a new epoch where there are epochs, and forgets what is pending. */
   reset(offset: Offset): Promise<void> {
-    const before = this.#watermark.added;
-    this.#tracked = undefined;
+    const before = this.deliveries.mark();
     const done = (epoch: number | undefined): void => {
       this.#epoch = epoch;
       this.#startOver(offset);
@@ -626,8 +743,7 @@ export class Committer {
 
   /** Clears the source in the store, and forgets it: the next touch reads its new epoch. */
   clear(): Promise<void> {
-    const before = this.#watermark.added;
-    this.#tracked = undefined;
+    const before = this.deliveries.mark();
     return this.#alone(async () => {
       await this.#quiet();
       await this.#change(
@@ -644,8 +760,7 @@ export class Committer {
    * ends the pause.
    */
   pause(): Promise<(end: PauseEnd) => void> {
-    const before = this.#watermark.added;
-    this.#tracked = undefined;
+    const before = this.deliveries.mark();
     return new Promise((resolve, reject) => {
       this.#alone(async () => {
         await this.#quiet();
@@ -674,6 +789,7 @@ export class Committer {
   stop(): void {
     this.#stopped = true;
     this.#disarmTimer();
+    this.deliveries.stop();
   }
 
   /**
@@ -703,8 +819,7 @@ export class Committer {
     this.#phase = 'ready';
     if (fenced) {
       // Whoever reads the source has not been told yet where to begin anew.
-      this.#tracked = undefined;
-      this.#cut(this.#watermark.added);
+      this.#cut(this.deliveries.mark());
     }
     return learned;
   }
@@ -716,10 +831,12 @@ export class Committer {
   }
 
   #startOver(committed: Offset | undefined): void {
+    this.#lane = Infinity;
     this.#committed = committed;
     this.#pending = undefined;
     this.#pendingMetadata = undefined;
-    this.#count = 0;
+    this.#taken = this.#recorded;
+    this.#waiters.reject(() => this.#forgottenError());
     this.#firstPendingAt = undefined;
     this.#failure = undefined;
     this.#disarmTimer();
@@ -749,6 +866,7 @@ export class Committer {
       });
     }
     this.#busy = true;
+    this.#closeLane();
     try {
       return await work();
     } finally {

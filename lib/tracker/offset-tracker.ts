@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../checkpoint.js';
 import { checkedStrategy, CommitStrategy } from '../commit-strategy.js';
-import { ClosedError, OffsetIoError, SourceNotFoundError, UnsupportedError } from '../errors.js';
+import { OffsetIoError, SourceNotFoundError, UnsupportedError } from '../errors.js';
 import { copyMetadata, type Metadata } from '../metadata.js';
 import { Offset, type OffsetInput } from '../offset.js';
 import type { CommitEntry, OffsetStore } from '../offset-store.js';
@@ -9,15 +9,26 @@ import {
   argumentTypeError,
   assertInteger,
   assertOptions,
+  assertSignal,
   assertSource,
   MAX_TIMER_MS,
   quote,
 } from '../validate.js';
+import { behindChannel, commitChannel, commitErrorChannel, fencedChannel, stuckChannel } from './channels.js';
 import { type Clock, systemClock, withDeadline } from './clock.js';
-import { Committer, type CommitterContext, DONE, type JointCommit, type PauseEnd } from './committer.js';
+import { Committer, type CommitterContext, type JointCommit, type PauseEnd } from './committer.js';
+import { placeOf } from './deliveries.js';
+import {
+  assertNackPolicy,
+  closedError,
+  Delivery,
+  type HandedOut,
+  type NackedDelivery,
+  type NackPolicy,
+  type TrackedDelivery,
+} from './delivery.js';
 import { aggregate, listed } from './failures.js';
 import { type RetryOptions, StoreCaller } from './store-caller.js';
-import type { WatermarkNode } from './watermark.js';
 
 /** The options of an {@link OffsetTracker}. */
 export interface OffsetTrackerOptions {
@@ -39,6 +50,23 @@ export interface OffsetTrackerOptions {
    * `OffsetIoError`, `OFFSET_DURABILITY_UNKNOWN` for a commit. Default: 30,000.
    */
   readonly storeTimeoutMs?: number | undefined;
+  /**
+   * How many tracked deliveries of one source may be in flight before {@link OffsetTracker.whenReady} and the
+   * streams wait, 1 … 2^31-1. Default: 10,000.
+   */
+  readonly maxInFlight?: number | undefined;
+  /**
+   * What a `nack()` does. `'fail'`: the watermark stays before the delivery, and a stream is destroyed with the
+   * reason. `'skip'`: the delivery counts as done. A function: is given the delivery and the reason, to put it
+   * aside; once it has, the delivery counts as done. Default: `'fail'`.
+   */
+  readonly onNack?: NackPolicy<NackedDelivery> | undefined;
+  /**
+   * After how long a delivery that holds its source's watermark back is reported as stuck, in milliseconds,
+   * 1 … 2^31-1: once each, on the `streamweave-offset:stuck` channel and as the streams' `'stuck'` event.
+   * Default: 60,000.
+   */
+  readonly stuckAfterMs?: number | undefined;
   /** Time, for tests. Default: Node's. */
   readonly clock?: Clock | undefined;
   /** Randomness in [0, 1) for the jitter of retries, for tests. Default: `Math.random`. */
@@ -51,24 +79,26 @@ export interface RecordOptions {
   readonly metadata?: Metadata | undefined;
 }
 
+/** The options of {@link OffsetTracker.whenCommitted}. */
+export interface WhenCommittedOptions {
+  /** Ends the wait with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait, in milliseconds, 1 … 2^31-1. Default: 60,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** How far a source is behind its head; see {@link OffsetTracker.lag}. */
+export interface Lag {
+  /** How many positions the committed offset lies before the head; undefined where offsets are not counted. */
+  readonly positions: bigint | undefined;
+  /** The same in milliseconds; undefined where it is not known. */
+  readonly ms: number | undefined;
+}
+
 /** The options of {@link OffsetTracker.close}. */
 export interface CloseOptions {
   /** How long the last commits may take, in milliseconds, 1 … 2^31-1. Default: 10,000. */
   readonly timeoutMs?: number | undefined;
-}
-
-/** An item that was handed out, and is not known to be done. */
-export interface TrackedDelivery {
-  /**
-   * Its work is done. In any order; a second call does nothing. Resolves and rejects as `record()` would for
-   * the offset that the watermark thereby reaches, at once while an earlier delivery is not done.
-   */
-  ack(): Promise<void>;
-  /**
-   * Its work failed: the watermark stays before it, so that it comes again after a restart. A second call does
-   * nothing, an ack afterwards neither.
-   */
-  nack(reason?: unknown): void;
 }
 
 /** Figures of one source, or of all together. */
@@ -85,6 +115,10 @@ export interface TrackerStats {
   readonly failures: number;
   /** The offset committed last, as far as this tracker knows. Undefined for all together. */
   readonly committed: Offset | undefined;
+  /**
+   * The newest offset such that it and everything before it is done, committed or not. Undefined for all together.
+   */
+  readonly watermark: Offset | undefined;
   /** When the last commit landed. */
   readonly lastCommitAt: Date | undefined;
   /** How long the last commit took, in milliseconds. */
@@ -118,7 +152,14 @@ export class OffsetTracker {
   readonly #caller: StoreCaller;
   readonly #context: CommitterContext;
   readonly #sources = new Map<string, Committer>();
-  readonly #listeners = new Set<(source: string, offset: Offset) => void>();
+  readonly #commitListeners = new Set<(source: string, offset: Offset) => void>();
+  readonly #stuckListeners = new Set<(report: StuckReport) => void>();
+  /** @internal */
+  readonly onNack: NackPolicy<NackedDelivery>;
+  /** @internal */
+  readonly maxInFlight: number;
+  /** The one asked for last, for the next record is mostly of the same source; none once the tracker is closed. */
+  #last: Committer | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
   /** Resolves when no `clearAll()` is under way. */
@@ -140,6 +181,9 @@ export class OffsetTracker {
       monotonic = true,
       retry,
       storeTimeoutMs = 30_000,
+      maxInFlight = 10_000,
+      onNack = 'fail',
+      stuckAfterMs = 60_000,
       clock = systemClock,
       random = Math.random,
     } = options ?? {};
@@ -147,6 +191,11 @@ export class OffsetTracker {
     if (typeof monotonic !== 'boolean') throw argumentTypeError('`monotonic` to be a boolean', monotonic);
     assertClock(clock);
     if (typeof random !== 'function') throw argumentTypeError('`random` to be a function', random);
+    assertInteger('maxInFlight', maxInFlight, 1, MAX_TIMER_MS);
+    assertInteger('stuckAfterMs', stuckAfterMs, 1, MAX_TIMER_MS);
+    assertNackPolicy(onNack);
+    this.maxInFlight = maxInFlight;
+    this.onNack = onNack;
     this.#strategy = checkedStrategy(strategy);
     this.#resetPolicy = checkedResetPolicy(resetPolicy);
     this.#clock = clock;
@@ -163,7 +212,28 @@ export class OffsetTracker {
       exclusive,
       monotonic,
       clock,
-      onCommit: (source, offset) => this.#emitCommit(source, offset),
+      stuckAfterMs,
+      listener: {
+        committed: (source, offset, items, durationMs) => this.#committed(source, offset, items, durationMs),
+        commitFailed: (source, offset, error, durationMs) => {
+          if (!commitErrorChannel.hasSubscribers) return;
+          commitErrorChannel.publish({
+            tracker: this,
+            source,
+            offset: Offset.from(offset),
+            error,
+            durationMs,
+          });
+        },
+        fenced: (source, error) => {
+          if (fencedChannel.hasSubscribers) fencedChannel.publish({ tracker: this, source, error });
+        },
+        behind: (source, offset, error) => {
+          if (!behindChannel.hasSubscribers) return;
+          behindChannel.publish({ tracker: this, source, offset: Offset.from(offset), error });
+        },
+        stuck: (source, offset, ageMs, inFlight) => this.#stuck({ source, offset, ageMs, inFlight }),
+      },
     };
   }
 
@@ -217,6 +287,11 @@ export class OffsetTracker {
    */
   record(source: string, offset: OffsetInput, options?: RecordOptions): Promise<void> {
     try {
+      if (options === undefined && typeof offset === 'number') {
+        const last = this.#last;
+        const committer = last !== undefined && last.source === source ? last : this.#touch(source);
+        return committer.recordNumber(offset, 1);
+      }
       const metadata = options === undefined ? undefined : checkedMetadata(options);
       return this.#touch(source).record(Offset.from(offset), metadata, 1);
     } catch (error) {
@@ -238,9 +313,117 @@ export class OffsetTracker {
    *   ClosedError; TypeError or RangeError
    */
   track(source: string, offset: OffsetInput, options?: RecordOptions): TrackedDelivery {
+    const delivery = new Delivery(placeOf(offset), options && checkedMetadata(options), this.onNack);
+    this.handOut(source, delivery);
+    return delivery;
+  }
+
+  /**
+   * Hands a delivery out, in the order of the calls.
+   *
+   * @internal
+   */
+  handOut(source: string, delivery: HandedOut): void {
+    const last = this.#last;
+    const committer = last !== undefined && last.source === source ? last : this.#touch(source);
+    delivery.committer = committer;
+    committer.deliveries.add(delivery);
+  }
+
+  /**
+   * Takes a source's deliveries before the index off its list, acked or not: whoever handed them out has ended.
+   *
+   * @internal
+   */
+  abandon(source: string, before: number): void {
+    this.#sources.get(source)?.abandon(before);
+  }
+
+  /**
+   * Resolves when fewer than `maxInFlight` deliveries of the source are in flight: await it before `track()` where
+   * the work may fall behind. `track()` itself never refuses. A source that is full holds no other source back.
+   */
+  whenReady(source: string): Promise<void> {
+    try {
+      return this.#touch(source).deliveries.whenBelow(this.maxInFlight);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Resolves when the offset of the source, or one after it, is committed; begins no commit itself. An offset
+   * without an order (custom) is also passed by any that is recorded after it and committed.
+   *
+   * @throws the signal's reason; FencedError when the source is taken over, reset or cleared meanwhile;
+   *   ClosedError when the tracker is closed without having committed it; OffsetIoError `OFFSET_IO` when
+   *   `timeoutMs` is over
+   * @example
+   * ```ts
+   * await tracker.record('orders', order.id);
+   * await tracker.whenCommitted('orders', order.id);
+   * await reply(order);
+   * ```
+   */
+  async whenCommitted(source: string, offset: OffsetInput, options?: WhenCommittedOptions): Promise<void> {
+    const wanted = Offset.from(offset);
+    assertOptions('options', options);
+    const { signal, timeoutMs = 60_000 } = options ?? {};
+    assertSignal(signal);
+    assertInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
+    const deadline = new AbortController();
+    const late = this.#clock.setTimeout(() => {
+      deadline.abort(
+        new OffsetIoError(
+          `Source ${quote(source)} was not committed up to ${quote(Offset.format(wanted))} within ${timeoutMs} ms ` +
+            '(timeoutMs)',
+          { source },
+        ),
+      );
+    }, timeoutMs);
+    try {
+      const ends = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
+      await this.#touch(source).whenCommitted(wanted, ends);
+    } finally {
+      this.#clock.clearTimeout(late);
+    }
+  }
+
+  /**
+   * How far the committed offset of the source lies before `head`, the newest offset that there is. For a sequence
+   * in positions, and in time as long as the last commit of this tracker is ago (0 at the head); for a timestamp as
+   * the time between the two. Custom offsets have no distance.
+   *
+   * @example
+   * ```ts
+   * const { positions } = await tracker.lag('orders', await newestOrderId());
+   * ```
+   */
+  async lag(source: string, head: OffsetInput): Promise<Lag> {
+    const newest = Offset.from(head);
     const committer = this.#touch(source);
-    const metadata = options === undefined ? undefined : checkedMetadata(options);
-    return new Delivery(committer, committer.track(Offset.from(offset), metadata));
+    const committed = committer.committed ?? (await committer.readOffset());
+    const lastCommitAt = committer.stats.lastCommitAt;
+    if (newest.kind === 'sequence' && (committed === undefined || committed.kind !== 'timestamp')) {
+      const unknown = committed === undefined && this.#resetPolicy === 'latest';
+      if (unknown || committed?.kind === 'custom' || committed?.kind === 'latest') return NO_LAG;
+      const done = committed?.kind === 'sequence' ? committed.value : -1n;
+      const positions = newest.value > done ? newest.value - done : 0n;
+      if (positions === 0n) return { positions, ms: 0 };
+      return { positions, ms: lastCommitAt === undefined ? undefined : this.#clock.now() - lastCommitAt };
+    }
+    if (newest.kind === 'timestamp' && committed?.kind === 'timestamp') {
+      return {
+        positions: undefined,
+        ms: Math.max(0, newest.value.getTime() - committed.value.getTime()),
+      };
+    }
+    return NO_LAG;
+  }
+
+  /** The names of the sources that this tracker was asked about. */
+  sources(): string[] {
+    return [...this.#sources.keys()];
   }
 
   /**
@@ -351,6 +534,7 @@ export class OffsetTracker {
       commits: 0,
       failures: 0,
       committed: undefined as Offset | undefined,
+      watermark: undefined as Offset | undefined,
       lastCommitAt: undefined as Date | undefined,
       lastCommitMs: undefined as number | undefined,
       oldestPendingMs: undefined as number | undefined,
@@ -365,8 +549,10 @@ export class OffsetTracker {
       total.inFlight += figures.inFlight;
       total.commits += figures.commits;
       total.failures += figures.failures;
-      if (source !== undefined && figures.committed !== undefined)
-        total.committed = Offset.from(figures.committed);
+      if (source !== undefined) {
+        if (figures.committed !== undefined) total.committed = Offset.from(figures.committed);
+        if (figures.watermark !== undefined) total.watermark = Offset.from(figures.watermark);
+      }
       if (figures.lastCommitAt !== undefined && figures.lastCommitAt > lastCommitAt) {
         lastCommitAt = figures.lastCommitAt;
         total.lastCommitAt = new Date(lastCommitAt);
@@ -405,8 +591,18 @@ export class OffsetTracker {
    * @internal
    */
   onCommit(listener: (source: string, offset: Offset) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.#commitListeners.add(listener);
+    return () => this.#commitListeners.delete(listener);
+  }
+
+  /**
+   * Calls back for each delivery that is stuck; gives the function that ends that.
+   *
+   * @internal
+   */
+  onStuck(listener: (report: StuckReport) => void): () => void {
+    this.#stuckListeners.add(listener);
+    return () => this.#stuckListeners.delete(listener);
   }
 
   async #close(options: CloseOptions | undefined): Promise<void> {
@@ -414,11 +610,14 @@ export class OffsetTracker {
     const { timeoutMs = 10_000 } = options ?? {};
     assertInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
     this.#closed = true;
+    this.#last = undefined;
     this.#caller.goOn();
     for (const committer of this.#sources.values()) committer.stop();
     await withDeadline(this.#clock, timeoutMs, this.#finish(), () => {
       this.#caller.giveUp();
       return this.#notCommittedInTime(timeoutMs);
+    }).finally(() => {
+      for (const committer of this.#sources.values()) committer.endWaiting(closedError);
     });
   }
 
@@ -514,6 +713,7 @@ export class OffsetTracker {
       if (this.#clearing !== undefined) committer.waitFor(this.#clearing);
       this.#sources.set(source, committer);
     }
+    this.#last = committer;
     return committer;
   }
 
@@ -521,45 +721,40 @@ export class OffsetTracker {
     if (this.#closed) throw closedError();
   }
 
-  #emitCommit(source: string, offset: Offset): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(source, Offset.from(offset));
-      } catch (error) {
-        // A listener's own mistake must not pass for a failed commit.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+  #committed(source: string, offset: Offset, items: number, durationMs: number): void {
+    for (const listener of this.#commitListeners) safely(() => listener(source, Offset.from(offset)));
+    if (!commitChannel.hasSubscribers) return;
+    commitChannel.publish({ tracker: this, source, offset: Offset.from(offset), items, durationMs });
+  }
+
+  #stuck(report: StuckReport): void {
+    for (const listener of this.#stuckListeners) safely(() => listener(report));
+    if (stuckChannel.hasSubscribers) stuckChannel.publish({ tracker: this, ...report });
   }
 }
 
-class Delivery implements TrackedDelivery {
-  readonly #committer: Committer;
-  readonly #node: WatermarkNode;
-  #settled = false;
+/** What is told of a delivery that is stuck. */
+export interface StuckReport {
+  readonly source: string;
+  readonly offset: Offset;
+  /** How long ago it was handed out, in milliseconds. */
+  readonly ageMs: number;
+  /** How many deliveries of the source the watermark has not passed, this one among them. */
+  readonly inFlight: number;
+}
 
-  constructor(committer: Committer, node: WatermarkNode) {
-    this.#committer = committer;
-    this.#node = node;
-  }
-
-  ack(): Promise<void> {
-    if (this.#settled) return DONE;
-    if (this.#committer.stopped) return Promise.reject(closedError());
-    this.#settled = true;
-    return this.#committer.ack(this.#node);
-  }
-
-  nack(_reason?: unknown): void {
-    this.#settled = true;
+/** A listener's own mistake must not pass for a failed commit. */
+function safely(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 
-function closedError(): ClosedError {
-  return new ClosedError('This OffsetTracker was closed; make a new one');
-}
+const NO_LAG: Lag = Object.freeze({ positions: undefined, ms: undefined });
 
 function checkedMetadata(options: RecordOptions): Metadata | undefined {
   assertOptions('options', options);

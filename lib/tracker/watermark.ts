@@ -3,22 +3,13 @@ import type { Offset } from '../offset.js';
 
 /** One delivery in the list. */
 export interface WatermarkNode {
-  readonly offset: Offset;
+  /** Its offset; a plain number is a sequence, which takes no object of its own. */
+  readonly place: number | Offset;
   readonly metadata: Metadata | undefined;
-  /** How many were delivered before it. */
-  readonly index: number;
-  done: boolean;
-  next: WatermarkNode | undefined;
-}
-
-/** How far the watermark went. */
-export interface WatermarkAdvance {
-  readonly offset: Offset;
-  readonly metadata: Metadata | undefined;
-  /** The index of the delivery it stands at. */
-  readonly index: number;
-  /** How many deliveries it passed. */
-  readonly passed: number;
+  /** How many were delivered before it; given by the list. */
+  index: number;
+  readonly done: boolean;
+  next: this | undefined;
 }
 
 /**
@@ -27,12 +18,16 @@ export interface WatermarkAdvance {
  * come: each node is passed once. Offsets have gaps, so arrival order is all that counts, never +1.
  * (The idea: `uncapped.go` of Jeffail/checkpoint.)
  */
-export class Watermark {
-  /** The oldest delivery that is not done. */
-  #head: WatermarkNode | undefined;
-  #tail: WatermarkNode | undefined;
+export class Watermark<Node extends WatermarkNode> {
+  #head: Node | undefined;
+  #tail: Node | undefined;
   #added = 0;
   #cutBefore = 0;
+
+  /** The oldest delivery that the watermark has not passed. */
+  get head(): Node | undefined {
+    return this.#head;
+  }
 
   /** Deliveries that the watermark has not passed. */
   get size(): number {
@@ -44,25 +39,28 @@ export class Watermark {
     return this.#added;
   }
 
-  add(offset: Offset, metadata: Metadata | undefined): WatermarkNode {
-    const node: WatermarkNode = { offset, metadata, index: this.#added++, done: false, next: undefined };
+  add(node: Node): void {
+    node.index = this.#added++;
     if (this.#tail === undefined) this.#head = node;
     else this.#tail.next = node;
     this.#tail = node;
-    return node;
   }
 
-  /** Marks the delivery done; tells how far that took the watermark, undefined when an earlier one is not done. */
-  ack(node: WatermarkNode): WatermarkAdvance | undefined {
-    node.done = true;
-    return this.#advance();
+  /** Goes on as far as deliveries are done; gives the last that it passed, undefined when the oldest is not done. */
+  advance(): Node | undefined {
+    let last: Node | undefined;
+    while (this.#head?.done === true) {
+      last = this.#head;
+      this.#shift(last);
+    }
+    return last;
   }
 
-  /** Takes the deliveries before the index off the list, done or not; tells how far that took the watermark. */
-  cut(before: number): WatermarkAdvance | undefined {
+  /** Takes the deliveries before the index off the list, done or not; then goes on as `advance()`. */
+  cut(before: number): Node | undefined {
     this.#cutBefore = Math.max(this.#cutBefore, before);
     while (this.#head !== undefined && this.#head.index < before) this.#shift(this.#head);
-    return this.#advance();
+    return this.advance();
   }
 
   /** Whether the delivery of this index was cut off the list, or would have been, had it still stood there. */
@@ -70,19 +68,7 @@ export class Watermark {
     return index < this.#cutBefore;
   }
 
-  #advance(): WatermarkAdvance | undefined {
-    let last: WatermarkNode | undefined;
-    let passed = 0;
-    while (this.#head?.done === true) {
-      last = this.#head;
-      this.#shift(last);
-      passed++;
-    }
-    if (last === undefined) return undefined;
-    return { offset: last.offset, metadata: last.metadata, index: last.index, passed };
-  }
-
-  #shift(head: WatermarkNode): void {
+  #shift(head: Node): void {
     this.#head = head.next;
     if (this.#head === undefined) this.#tail = undefined;
     // Whoever keeps an old delivery must not keep all later ones with it.
