@@ -277,7 +277,8 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
     this.#ended = true;
     this.#places.end();
     if (error === null && this.#stream!.readableEnded) {
-      await this.settle({ timeoutMs: this.#drainTimeoutMs }).catch(() => undefined);
+      this.#wake();
+      await this.settle({ timeoutMs: this.#drainTimeoutMs }, false).catch(() => undefined);
     } else {
       if (error !== null) this.#failure ??= { error };
       // At once, for a new stream may begin in the same turn with what comes again.
@@ -290,7 +291,7 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
     this.#endReports();
   }
 
-  async settle(options: SettledOptions | undefined): Promise<void> {
+  async settle(options: SettledOptions | undefined, keepAlive = true): Promise<void> {
     assertOptions('options', options);
     const { signal, timeoutMs = 60_000 } = options ?? {};
     assertSignal(signal);
@@ -308,7 +309,7 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
     signal?.addEventListener('abort', wake, { once: true });
     wake();
     try {
-      await withDeadline(systemClock, timeoutMs, settled, () => this.#unackedError(timeoutMs));
+      await withDeadline(systemClock, timeoutMs, settled, () => this.#unackedError(timeoutMs), keepAlive);
     } finally {
       this.#wakes.delete(wake);
       signal?.removeEventListener('abort', wake);

@@ -14,15 +14,20 @@ export const systemClock: Clock = Object.freeze({
   clearTimeout: (handle: unknown) => globalThis.clearTimeout(handle as NodeJS.Timeout),
 });
 
-/** The promise's outcome, or `lateError()` when that takes longer than `ms`. */
+/**
+ * The promise's outcome, or `lateError()` when that takes longer than `ms`. With `keepAlive` false a process that has
+ * nothing else to do ends without waiting for either.
+ */
 export function withDeadline<T>(
   clock: Clock,
   ms: number,
   promise: Promise<T>,
   lateError: () => Error,
+  keepAlive = true,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const timer = clock.setTimeout(() => reject(lateError()), ms);
+    if (!keepAlive) (timer as { unref?: () => void }).unref?.();
     promise.then(
       (value) => {
         clock.clearTimeout(timer);
