@@ -115,6 +115,8 @@ export class Committer {
   #lane = Infinity;
   /** The short way is open below this many recorded. */
   #laneEnd = 0;
+  /** What it answers: the promise of the next commit, once one is asked for that covers whatever comes before it. */
+  #laneAnswer: Promise<void> = DONE;
 
   #flight: Flight | undefined;
   /** What those wait for who recorded something newer than the flight covers. */
@@ -214,7 +216,7 @@ export class Committer {
     if (sequence > this.#lane && this.#recorded + items < this.#laneEnd && Number.isSafeInteger(sequence)) {
       this.#lane = sequence;
       this.#recorded += items;
-      return DONE;
+      return this.#laneAnswer;
     }
     return this.record(Offset.sequence(sequence), undefined, items);
   }
@@ -232,8 +234,11 @@ export class Committer {
       return;
     if (strategy.kind === 'auto' || (strategy.kind === 'eager' && this.#flight === undefined)) return;
     this.#lane = Number(pending.value);
+    this.#laneAnswer = this.#next?.promise ?? DONE;
     this.#laneEnd =
-      strategy.kind === 'periodic' ? (this.#flight?.covered.recorded ?? this.#taken) + strategy.n : Infinity;
+      strategy.kind === 'periodic' && this.#next === undefined
+        ? (this.#flight?.covered.recorded ?? this.#taken) + strategy.n
+        : Infinity;
   }
 
   /** Closes it: from here on something else than the next number matters. */
@@ -291,8 +296,11 @@ export class Committer {
       case 'auto':
         return this.commit();
       case 'periodic':
-        if (this.#recorded - (this.#flight?.covered.recorded ?? this.#taken) >= strategy.n)
-          return this.commit();
+        if (this.#recorded - (this.#flight?.covered.recorded ?? this.#taken) >= strategy.n) {
+          const committed = this.commit();
+          if (committed === this.#next?.promise) this.#openLane();
+          return committed;
+        }
         break;
       case 'eager':
         if (this.#flight === undefined) this.#commitInBackground();
