@@ -90,7 +90,7 @@ describe('OffsetTracker.close()', () => {
       await expect(call()).rejects.toMatchObject({ code: 'OFFSET_CLOSED' });
     }
     expect(() => tracker.track('a', 3)).toThrow(ClosedError);
-    delivery.nack();
+    void delivery.nack();
     await acked.ack();
     expect(tracker.stats('a')).toMatchObject({ recorded: 1, pending: 0 });
     expect(tracker.strategy.kind).toBe('auto');

@@ -39,10 +39,10 @@ describe('OffsetTracker.track()', () => {
     const deliveries = trackAll(tracker, [1, 2, 3]);
     await deliveries.get(1)!.ack();
     await deliveries.get(1)!.ack();
-    deliveries.get(1)!.nack();
+    void deliveries.get(1)!.nack();
     expect(tracker.stats('a')).toMatchObject({ recorded: 1, inFlight: 2 });
-    deliveries.get(2)!.nack(new Error('bad item'));
-    deliveries.get(2)!.nack();
+    void deliveries.get(2)!.nack(new Error('bad item'));
+    void deliveries.get(2)!.nack();
     await deliveries.get(2)!.ack();
     await deliveries.get(3)!.ack();
     // The nack holds the watermark.
