@@ -16,8 +16,6 @@ export class DeliveryNode implements WatermarkNode {
   index = 0;
   next: this | undefined = undefined;
   done = false;
-  /** When it was handed out, in milliseconds after its list was made. */
-  trackedMs = 0;
 
   constructor(place: number | Offset, metadata: Metadata | undefined) {
     this.place = place;
@@ -47,11 +45,15 @@ export interface DeliveriesContext {
 export class Deliveries {
   readonly #context: DeliveriesContext;
   readonly #watermark = new Watermark<DeliveryNode>();
-  readonly #madeAt: number;
   /** The place handed out last; undefined once a reset or a clear was asked for. */
   #newest: number | Offset | undefined;
   /** Who waits for fewer deliveries in flight. */
   #waiting: { readonly below: number; readonly resolve: () => void }[] = [];
+  /**
+   * How many deliveries there had been at some moments, the oldest first: so the age of each is known well enough
+   * without asking for the time at each. The first is the oldest at which the present head was there.
+   */
+  #marks: { readonly added: number; readonly at: number }[] = [];
   #stuckAfterMs: number;
   #timer: unknown;
   #stopped = false;
@@ -59,7 +61,6 @@ export class Deliveries {
 
   constructor(context: DeliveriesContext) {
     this.#context = context;
-    this.#madeAt = context.clock.now();
     this.#stuckAfterMs = context.stuckAfterMs;
   }
 
@@ -86,9 +87,8 @@ export class Deliveries {
       throw error;
     }
     this.#newest = place;
-    node.trackedMs = this.#context.clock.now() - this.#madeAt;
     this.#watermark.add(node);
-    if (this.#timer === undefined) this.#arm(this.#stuckAfterMs);
+    if (this.#timer === undefined) this.#mark();
   }
 
   /** Its work is done: records what the watermark thereby reaches. */
@@ -144,8 +144,9 @@ export class Deliveries {
   /** From now on reports deliveries that have been in flight for so long. */
   reportStuckAfter(ms: number): void {
     this.#stuckAfterMs = ms;
+    if (this.#timer === undefined) return;
     this.#disarm();
-    if (this.inFlight > 0) this.#arm(ms);
+    this.#mark();
   }
 
   /** No timer from now on, and nobody waits any longer: the tracker is being closed. */
@@ -156,33 +157,44 @@ export class Deliveries {
     this.#waiting = [];
   }
 
-  #arm(ms: number): void {
-    if (this.#stopped) return;
-    this.#timer = this.#context.clock.setTimeout(() => this.#look(), Math.max(1, ms));
-    // A report is nothing to keep a process alive for.
-    (this.#timer as { unref?: () => void }).unref?.();
-  }
-
   #disarm(): void {
     if (this.#timer === undefined) return;
     this.#context.clock.clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
+  /** Notes how many deliveries there are now, and looks again a quarter of `stuckAfterMs` later. */
+  #mark(): void {
+    if (this.#stopped) return;
+    const { clock } = this.#context;
+    this.#marks.push({ added: this.added, at: clock.now() });
+    // The first is needed for the head, the last ones for what comes after it.
+    if (this.#marks.length > MOST_MARKS) this.#marks.splice(1, 1);
+    this.#timer = clock.setTimeout(() => this.#look(), Math.ceil(this.#stuckAfterMs / 4));
+    // A report is nothing to keep a process alive for.
+    (this.#timer as { unref?: () => void }).unref?.();
+  }
+
   /** Only the oldest is looked at: it is what holds the watermark back. */
   #look(): void {
     this.#timer = undefined;
     const head = this.#watermark.head;
-    // The next delivery arms it again.
-    if (head === undefined) return;
-    const ageMs = this.#context.clock.now() - this.#madeAt - head.trackedMs;
-    const left = this.#stuckAfterMs - ageMs;
-    this.#arm(left > 0 ? left : this.#stuckAfterMs);
-    if (left > 0 || head === this.#reported) return;
+    if (head === undefined) {
+      // The next delivery begins anew.
+      this.#marks = [];
+      return;
+    }
+    this.#marks = this.#marks.filter(({ added }) => added > head.index);
+    this.#mark();
+    const ageMs = this.#context.clock.now() - this.#marks[0]!.at;
+    if (ageMs < this.#stuckAfterMs || head === this.#reported) return;
     this.#reported = head;
     this.#context.onStuck(head.offset, ageMs, this.inFlight);
   }
 }
+
+/** Enough for the age of a delivery to be known to a quarter of `stuckAfterMs`. */
+const MOST_MARKS = 8;
 
 /** A place that takes no object where it needs none: numbers stay. */
 export function placeOf(input: OffsetInput): number | Offset {

@@ -63,7 +63,7 @@ export interface OffsetTrackerOptions {
   readonly onNack?: NackPolicy<NackedDelivery> | undefined;
   /**
    * After how long a delivery that holds its source's watermark back is reported as stuck, in milliseconds,
-   * 1 … 2^31-1: once each, on the `streamweave-offset:stuck` channel and as the streams' `'stuck'` event.
+   * 1 … 2^31-1, at most a quarter of it later: once each, on the `streamweave-offset:stuck` channel and as the streams' `'stuck'` event.
    * Default: 60,000.
    */
   readonly stuckAfterMs?: number | undefined;

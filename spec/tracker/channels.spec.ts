@@ -126,7 +126,7 @@ describe('The diagnostics channels', () => {
     // No timer goes on without deliveries, and none keeps the process alive.
     expect(clock.timers).toEqual([]);
     tracker.track('a', 3);
-    expect(clock.timers).toEqual([1_000]);
+    expect(clock.timers).toEqual([250]);
     expect(clock.referencedTimers).toEqual([]);
     await tracker.close();
     expect(clock.timers).toEqual([]);
