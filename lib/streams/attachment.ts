@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { Offset } from '../offset.js';
 import type { SourceCommits } from './source-commits.js';
 import { abortError } from './stream-options.js';
 
@@ -32,7 +33,8 @@ export class Attachment {
     const recorder = this.#recorder;
     const { signal, commits } = recorder;
     const endCommits = commits.onCommit((source, offset) => {
-      if (commits.owns(source)) stream.emit('commit', { source, offset });
+      if (!commits.owns(source) || stream.listenerCount('commit') === 0) return;
+      emitSafely(stream, 'commit', { source, offset: Offset.from(offset) });
     });
     const abort = (): void => {
       stream.destroy(abortError(signal!));
@@ -65,5 +67,16 @@ export class Attachment {
         callback(error ?? (failure as Error));
       },
     );
+  }
+}
+
+/** Emits for the caller's listeners: a mistake of theirs must not pass for a failed commit. */
+export function emitSafely(stream: Writable, event: string, message: object): void {
+  try {
+    stream.emit(event, message);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

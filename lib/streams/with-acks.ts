@@ -8,7 +8,7 @@ import { placeOf } from '../tracker/deliveries.js';
 import { messageOf } from '../tracker/failures.js';
 import type { OffsetTracker, StuckReport } from '../tracker/offset-tracker.js';
 import { assertInteger, assertOptions, assertSignal, MAX_TIMER_MS } from '../validate.js';
-import { Attachment, type Commits } from './attachment.js';
+import { Attachment, type Commits, emitSafely } from './attachment.js';
 import { type Delivery, type DeliveryOwner, StreamDelivery } from './delivery.js';
 import { ItemPlaces } from './item-places.js';
 import { SourceCommits } from './source-commits.js';
@@ -198,7 +198,7 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
   attach(stream: Transform): void {
     this.#stream = stream;
     this.#endReports = this.#tracker.onStuck((report) => {
-      if (this.commits.owns(report.source)) stream.emit('stuck', report);
+      if (this.commits.owns(report.source)) emitSafely(stream, 'stuck', report);
     });
   }
 

@@ -586,7 +586,8 @@ export class OffsetTracker {
   }
 
   /**
-   * Calls back after each commit that landed; gives the function that ends that.
+   * Calls back after each commit that landed; gives the function that ends that. The listener must not throw, and must
+   * copy the offset where it gives it away.
    *
    * @internal
    */
@@ -596,7 +597,7 @@ export class OffsetTracker {
   }
 
   /**
-   * Calls back for each delivery that is stuck; gives the function that ends that.
+   * Calls back for each delivery that is stuck; gives the function that ends that. The listener must not throw.
    *
    * @internal
    */
@@ -722,13 +723,13 @@ export class OffsetTracker {
   }
 
   #committed(source: string, offset: Offset, items: number, durationMs: number): void {
-    for (const listener of this.#commitListeners) safely(() => listener(source, Offset.from(offset)));
+    for (const listener of this.#commitListeners) listener(source, offset);
     if (!commitChannel.hasSubscribers) return;
     commitChannel.publish({ tracker: this, source, offset: Offset.from(offset), items, durationMs });
   }
 
   #stuck(report: StuckReport): void {
-    for (const listener of this.#stuckListeners) safely(() => listener(report));
+    for (const listener of this.#stuckListeners) listener(report);
     if (stuckChannel.hasSubscribers) stuckChannel.publish({ tracker: this, ...report });
   }
 }
@@ -741,17 +742,6 @@ export interface StuckReport {
   readonly ageMs: number;
   /** How many deliveries of the source the watermark has not passed, this one among them. */
   readonly inFlight: number;
-}
-
-/** A listener's own mistake must not pass for a failed commit. */
-function safely(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
 }
 
 const NO_LAG: Lag = Object.freeze({ positions: undefined, ms: undefined });
