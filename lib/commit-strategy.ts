@@ -17,9 +17,9 @@ export interface PeriodicOptions {
   readonly maxDelayMs?: number | undefined;
 }
 
-const auto: CommitStrategy = Object.freeze({ kind: 'auto' });
-const eager: CommitStrategy = Object.freeze({ kind: 'eager' });
-const manual: CommitStrategy = Object.freeze({ kind: 'manual' });
+const auto = Object.freeze({ kind: 'auto' }) as CommitStrategy;
+const eager = Object.freeze({ kind: 'eager' }) as CommitStrategy;
+const manual = Object.freeze({ kind: 'manual' }) as CommitStrategy;
 
 function periodic(n: number, options?: PeriodicOptions): CommitStrategy {
   assertInteger('n', n, 1);

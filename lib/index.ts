@@ -30,12 +30,21 @@ export { type FileLine, readLines, type ReadLinesOptions } from './sources/lines
 export { FileOffsetStore, type FileOffsetStoreOptions, type VerifyReport } from './stores/file/file-store.js';
 export type { LostPart, RecoverReport } from './stores/file/salvage.js';
 export { InMemoryOffsetStore } from './stores/memory.js';
-export { ackDeliveries } from './streams/ack-deliveries.js';
+export { ackDeliveries, type AckDeliveriesOptions } from './streams/ack-deliveries.js';
 export { commitOffsets, type OffsetWritable } from './streams/commit-offsets.js';
 export type { Delivery } from './streams/delivery.js';
+export { iterateWithOffsets, type IterateOptions } from './streams/iterate.js';
 export type { CommitEvent, OffsetStreamOptions } from './streams/stream-options.js';
-export { type AckOptions, type AckTransform, withAcks } from './streams/with-acks.js';
+export { transactionalSink, type TransactionalSinkOptions } from './streams/transactional-sink.js';
+export { type AckOptions, type AckTransform, type SettledOptions, withAcks } from './streams/with-acks.js';
 export { type OffsetTransform, withOffsets } from './streams/with-offsets.js';
+export type {
+  BehindMessage,
+  CommitErrorMessage,
+  CommitMessage,
+  FencedMessage,
+  StuckMessage,
+} from './tracker/channels.js';
 export type { Clock } from './tracker/clock.js';
 export type { NackedDelivery, NackPolicy, TrackedDelivery } from './tracker/delivery.js';
 export {
@@ -49,3 +58,4 @@ export {
   type WhenCommittedOptions,
 } from './tracker/offset-tracker.js';
 export type { RetryOptions } from './tracker/store-caller.js';
+export type { TransactionalOffsetStore } from './transactional-store.js';

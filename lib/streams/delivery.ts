@@ -59,8 +59,8 @@ export interface DeliveryOwner<T> {
   settled(): void;
   /** Destroys the stream with the error. */
   fail(error: unknown): void;
-  /** Commits all that is acked. */
-  finish(): Promise<void>;
+  /** Waits until all deliveries are settled, and commits. */
+  settle(options: { readonly timeoutMs: number }): Promise<void>;
 }
 
 /** A delivery as it leaves the stream. It is itself the node in its source's list: many may be in flight. */
@@ -102,7 +102,7 @@ export class StreamDelivery<T> extends HandedOut implements Delivery<T> {
 
 /** What is left of a delivery when its value is another's. */
 interface Settled extends Pick<Delivery<unknown>, 'source' | 'offset' | 'ack' | 'nack'> {
-  readonly owner: Pick<DeliveryOwner<never>, 'finish'>;
+  readonly owner: Pick<DeliveryOwner<never>, 'settle'>;
 }
 
 /** One that stands for another. */

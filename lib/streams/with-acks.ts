@@ -56,6 +56,8 @@ export interface AckTransform<T> extends Transform {
   // By this one Node's types take the stream for a middle stage of a pipeline; iteration goes by the first.
   // oxlint-disable-next-line typescript/no-explicit-any -- as Node's own signature
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<any>;
+  // And by the last one a function that stands after it in a pipeline is told what it gets.
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<Delivery<T>>;
   on<E extends keyof AckTransformEvents<T>>(
     event: E,
     listener: (...args: AckTransformEvents<T>[E]) => void,
@@ -86,8 +88,8 @@ export interface AckTransform<T> extends Transform {
  * source is never committed past it.
  *
  * `'end'` comes without waiting for acks, since a stage that gathers items needs it to let the last ones go. With
- * {@link ackDeliveries} as the last stage a pipeline ends once all is committed; otherwise await `settled()`, or
- * the tracker's `close()`. On an error, an abort, `destroy()` or `break`, what the watermark has reached is still
+ * {@link ackDeliveries} as the last stage a pipeline ends once all is acked and committed; otherwise await `settled()`,
+ * or, where the pipeline itself waits for the work, the tracker's `close()`. On an error, an abort, `destroy()` or `break`, what the watermark has reached is still
  * committed, within `drainTimeoutMs`; the rest comes again, and its acks do nothing any more.
  *
  * After a crash at most what was in flight and what the strategy leaves uncommitted is repeated: `maxInFlight`
@@ -258,11 +260,11 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
   fail(error: unknown): void {
     this.#failure ??= { error };
     this.#wake();
-    // After a clean end there is nobody left to hear an 'error' event; settled() tells it.
+    // After a clean end it is what drain() ends with.
     if (!this.#ended) this.#stream!.destroy(error instanceof Error ? error : failedWith(error));
   }
 
-  /** At a clean end, and that of `ackDeliveries()`: commits what is acked, unless the strategy is manual. */
+  /** At a clean end: commits what is acked, unless the strategy is manual. */
   async finish(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure.error;
     this.#places.finish();
@@ -279,6 +281,10 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
     if (error === null && this.#stream!.readableEnded) {
       this.#wake();
       await this.settle({ timeoutMs: this.#drainTimeoutMs }, false).catch(() => undefined);
+      if (this.#failure !== undefined) {
+        this.#endReports();
+        throw this.#failure.error;
+      }
     } else {
       if (error !== null) this.#failure ??= { error };
       // At once, for a new stream may begin in the same turn with what comes again.

@@ -18,6 +18,8 @@ export interface OffsetTransform<T> extends Transform {
   // By this one Node's types take the stream for a middle stage of a pipeline; iteration goes by the first.
   // oxlint-disable-next-line typescript/no-explicit-any -- as Node's own signature
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<any>;
+  // And by the last one a function that stands after it in a pipeline is told what it gets.
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<T>;
   on<E extends keyof OffsetTransformEvents<T>>(
     event: E,
     listener: (...args: OffsetTransformEvents<T>[E]) => void,

@@ -449,16 +449,34 @@ describe('The end of withAcks()', () => {
     }
   });
 
-  it('after it a nack is told by settled() alone', async () => {
+  it('after it a nack is still told, by an error event and by settled()', async () => {
     const tracker = new OffsetTracker(new InMemoryOffsetStore(), PERIODIC);
     const { stream, deliveries } = await handedOut(tracker, 2);
     stream.end();
     await new Promise((resolve) => stream.once('end', resolve));
     const bad = new Error('bad');
+    const error = new Promise((resolve) => stream.once('error', resolve));
     await deliveries[0]!.nack(bad);
     await expect(stream.settled()).rejects.toBe(bad);
-    await closed(stream);
+    await expect(error).resolves.toBe(bad);
     expect(tracker.stats('a').committed).toBeUndefined();
+  });
+
+  it('a loop whose last ack fails is told once: by the ack', async () => {
+    const store = new FlakyStore();
+    const tracker = new OffsetTracker(store);
+    await tracker.getOffset('a');
+    const stream = Readable.from([1, 2]).pipe(withAcks<number>(tracker, 'a'));
+    let failed: unknown;
+    for await (const delivery of stream as AsyncIterable<Delivery<number>>) {
+      await settle();
+      if (delivery.value === 2) store.failNext('commit', new Error('disk full'));
+      await delivery.ack().catch((error: unknown) => {
+        failed = error;
+      });
+    }
+    expect(failed).toMatchObject({ code: 'OFFSET_IO' });
+    await settle();
   });
 
   it('gives up what was not acked when it is destroyed: a new stream of the same tracker begins after the committed', async () => {
@@ -605,6 +623,39 @@ describe('ackDeliveries()', () => {
     store.fate = (call) => (call.method === 'commit' ? { reject: new Error('disk full') } : undefined);
     const ended = pipeline(Readable.from([1, 2, 3]), withAcks<number>(tracker, 'a'), ackDeliveries());
     await expect(ended).rejects.toThrow('disk full');
+  });
+
+  it('waits for deliveries that are acked elsewhere, and tells of those that are forgotten', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), PERIODIC);
+    const aside: Delivery<number>[] = [];
+    const evens = async function* (deliveries: AsyncIterable<Delivery<number>>) {
+      for await (const delivery of deliveries) {
+        if (delivery.value % 2 === 0) yield delivery;
+        else aside.push(delivery);
+      }
+    };
+    let ended = false;
+    const ending = pipeline(
+      Readable.from(numbers(0, 9)),
+      withAcks<number>(tracker, 'a'),
+      evens,
+      ackDeliveries(),
+    ).then(() => {
+      ended = true;
+    });
+    await settle();
+    expect(ended).toBe(false);
+    for (const delivery of aside.splice(0)) void delivery.ack();
+    await ending;
+    expect(tracker.stats('a').committed).toEqual(seq(9));
+    const forgotten = pipeline(
+      Readable.from(numbers(0, 9)),
+      withAcks<number>(tracker, 'a'),
+      evens,
+      ackDeliveries({ ackTimeoutMs: 20 }),
+    );
+    await expect(forgotten).rejects.toMatchObject({ code: 'OFFSET_UNACKED' });
+    expect(() => ackDeliveries({ ackTimeoutMs: 0 })).toThrow(RangeError);
   });
 
   it('refuses what is no delivery', async () => {

@@ -19,14 +19,16 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import type { SuperJSON } from 'superjson';
 import type { SourceState } from '../commit-rules.js';
+import { annotationsOf, needsAnnotation, revive, serializerLoaded, superjson } from '../metadata-json.js';
 import { OffsetSerializationError } from '../../errors.js';
-import { copyMetadata, metadataEquals, type Metadata, type MetadataValue } from '../../metadata.js';
+import { copyMetadata, metadataEquals, type Metadata } from '../../metadata.js';
 import { Offset } from '../../offset.js';
 import { assertSource, quote } from '../../validate.js';
 import { decodeCrate } from './crate.js';
 import { Entries, type Entry } from './entries.js';
+
+export { loadSerializer, serializerLoaded } from '../metadata-json.js';
 
 /** The version that this library writes, and the newest that it reads. */
 const FORMAT_VERSION = 1;
@@ -66,29 +68,6 @@ export class FormatError extends Error {
   }
 }
 
-type Serializer = Pick<SuperJSON, 'serialize'>;
-
-let serializer: Serializer | undefined;
-
-/**
- * Makes superjson ready: needed before anything with metadata is encoded or decoded, and only then. The
- * instance is our own, because others can register classes and transformations with the default one.
- */
-export async function loadSerializer(): Promise<void> {
-  if (serializer !== undefined) return;
-  const { SuperJSON } = await import('superjson');
-  serializer ??= new SuperJSON();
-}
-
-export function serializerLoaded(): boolean {
-  return serializer !== undefined;
-}
-
-function superjson(): Serializer {
-  if (serializer === undefined) throw new Error('superjson was not loaded');
-  return serializer;
-}
-
 const HEADER_START = `{"format":"streamweave-offset","version":${FORMAT_VERSION},"sha256":"`;
 const HEADER_END = '",\n';
 const DIGEST_LENGTH = 64;
@@ -106,9 +85,10 @@ const CHECKED_FROM = LINE_START.length + CHECK_LENGTH + '",'.length;
 const LINE = /^\{"check":"[0-9a-f]{8}","source":("(?:[^"\\]|\\.)*"),"checkpoint":/;
 
 // Nearly every line of nearly every file: a sequence without metadata. What matches is canonical but for the
-// limits of its numbers and the validity of its date.
+// limits of its numbers and the day of its date.
 const SEQUENCE_LINE =
-  /^\{"check":"[0-9a-f]{8}","source":"([^"\\]*)","checkpoint":\{"json":\{"offset":\{"kind":"sequence","value":"(0|[1-9][0-9]{0,19})"\},"epoch":(0|[1-9][0-9]{0,15}),"committedAt":"([0-9]{4}-[0-9]{2}-[0-9]{2}T)([0-9]{2}):([0-5][0-9]):([0-5][0-9])\.([0-9]{3})Z"\},"meta":\{"values":\{"offset\.value":\["bigint"\],"committedAt":\["Date"\]\},"v":1\}\}\}$/;
+  /^\{"check":"[0-9a-f]{8}","source":"([^"\\]*)","checkpoint":\{"json":\{"offset":\{"kind":"sequence","value":"(0|[1-9][0-9]{0,19})"\},"epoch":(0|[1-9][0-9]{0,15}),"committedAt":"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z)"\},"meta":\{"values":\{"offset\.value":\["bigint"\],"committedAt":\["Date"\]\},"v":1\}\}\}$/;
+const DAY_LENGTH = '2026-01-31T'.length;
 
 function sha256(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');
@@ -117,13 +97,6 @@ function sha256(bytes: Uint8Array | string): string {
 /** CRC-32 finds every damage of up to 32 bits in a row, and all but one in four thousand million of the others. */
 function checkOf(text: string): string {
   return crc32(text).toString(16).padStart(CHECK_LENGTH, '0');
-}
-
-/** Whether any value in there needs an annotation of superjson's. */
-function needsAnnotation(value: MetadataValue | undefined): boolean {
-  if (typeof value === 'bigint') return true;
-  if (typeof value !== 'object' || value === null) return false;
-  return value instanceof Date || Object.values(value).some(needsAnnotation);
 }
 
 /**
@@ -242,37 +215,9 @@ function decodeOffset(json: unknown): Offset {
   throw damaged('an offset of no kind that there is');
 }
 
-/**
- * The JSON value with what the annotations say made of its strings, as superjson would (a test proves it),
- * but along the value's own properties only. superjson follows the annotations' paths, and one that a
- * hostile file names may lead into a prototype.
- */
-function revive(value: unknown, path: string, annotations: ReadonlyMap<string, string>): unknown {
-  const annotation = annotations.get(path);
-  if (annotation !== undefined) {
-    if (typeof value !== 'string') throw damaged('an annotation of what is no string');
-    return annotation === 'Date' ? new Date(value) : BigInt(value);
-  }
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((item, index) => revive(item, `${path}.${index}`, annotations));
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [
-      key,
-      revive(item, `${path}.${key.replace(/[\\.]/g, '\\$&')}`, annotations),
-    ]),
-  );
-}
-
 function decodeMetadata(parsed: { json: unknown; meta?: unknown }): Metadata {
   const { metadata } = parsed.json as { metadata: unknown };
-  const annotations = new Map<string, string>();
-  for (const [path, annotation] of Object.entries((parsed.meta as { values: object }).values)) {
-    const type: unknown = Array.isArray(annotation) && annotation.length === 1 ? annotation[0] : undefined;
-    // superjson has many more: with those a file could have us make errors, classes or regular expressions.
-    if (type !== 'Date' && type !== 'bigint') throw damaged('an annotation that is never written');
-    annotations.set(path, type);
-  }
-  return copyMetadata(revive(metadata, 'metadata', annotations));
+  return copyMetadata(revive(metadata, 'metadata', annotationsOf(parsed.meta)));
 }
 
 /** @throws FormatError, and whatever else the parts throw: any error means that the text is not ours */
@@ -296,35 +241,32 @@ function decodeCheckpoint(text: string): SourceState {
   return state;
 }
 
-const lastDay = { day: '', ms: Number.NaN };
+const lastDay = { day: '', real: false };
 
-/** The time at which the day (`2026-01-31T`) begins; NaN where there is no such day. Most lines are of one day. */
-function midnight(day: string): number {
+/** Whether there is such a day (`2026-01-31T`). Most lines are of one day. */
+function isDay(day: string): boolean {
   if (day !== lastDay.day) {
     const text = `${day}00:00:00.000Z`;
     const date = new Date(text);
-    // Date takes the 30th of February for the 2nd of March.
-    const real = !Number.isNaN(date.getTime()) && date.toISOString() === text;
     lastDay.day = day;
-    lastDay.ms = real ? date.getTime() : Number.NaN;
+    // Date takes the 30th of February for the 2nd of March.
+    lastDay.real = !Number.isNaN(date.getTime()) && date.toISOString() === text;
   }
-  return lastDay.ms;
+  return lastDay.real;
 }
 
 /** The entry of a plain line; undefined for all others, right or wrong. */
 function decodeSequenceLine(line: string, size: number): Entry | undefined {
   const match = SEQUENCE_LINE.exec(line);
   if (match === null) return undefined;
-  const [, source = '', value = '', epochText, day = '', hour, minute, second, ms] = match;
+  const [, source = '', value = '', epochText, time = ''] = match;
   const epoch = Number(epochText);
-  const minutes = Number(hour) * 60 + Number(minute);
-  const committedAt = new Date(midnight(day) + (minutes * 60 + Number(second)) * 1000 + Number(ms));
-  if (!Number.isSafeInteger(epoch) || Number(hour) > 23 || Number.isNaN(committedAt.getTime()))
-    return undefined;
+  if (!Number.isSafeInteger(epoch) || !isDay(time.slice(0, DAY_LENGTH))) return undefined;
   assertSource(source);
   // Without an escape, only characters that JSON wants escaped could make another text of the name.
   if (UNESCAPED.test(source)) return undefined;
-  return { source, line, size, state: { offset: Offset.sequence(BigInt(value)), epoch, committedAt } };
+  const state = { offset: Offset.sequence(BigInt(value)), epoch, committedAt: new Date(time) };
+  return { source, line, size, state };
 }
 
 /**
@@ -380,11 +322,11 @@ function decodeBody(body: Buffer, previous: Contents | undefined): { generation:
       before?.line === line ? before : decodeLine(line, ascii ? line.length : Buffer.byteLength(line)),
     );
   }
-  const goesOn = known.every(({ source }, index) => list[index]?.source === source);
+  const goesOn = known.length > 0 && known.every(({ source }, index) => list[index]?.source === source);
   const entries =
     previous !== undefined && goesOn
       ? previous.entries.with(list.filter((entry, index) => entry !== known[index]))
-      : Entries.NONE.with(list);
+      : Entries.of(list);
   if (entries.size !== list.length) throw damaged('a source stands in it twice');
   if (!Number.isSafeInteger(Number(generation))) throw damaged('its generation is none');
   return { generation: Number(generation), entries };

@@ -1,0 +1,53 @@
+/** p-map: several orders at a time. Committed is the newest order before which every order is done. */
+import { setImmediate as turn } from 'node:timers/promises';
+import { pipeline } from 'node:stream/promises';
+import pMap from 'p-map';
+import { type Delivery, InMemoryOffsetStore, OffsetTracker, withAcks } from 'streamweave-offset';
+
+interface Order {
+  readonly id: number;
+}
+
+const ids = [1, 2, 3, 4, 5, 6];
+const orders: Order[] = ids.map((id) => ({ id }));
+const store = new InMemoryOffsetStore();
+
+async function run(failing?: number): Promise<void> {
+  const done: number[] = [];
+  const charge = async (order: Order): Promise<void> => {
+    await turn();
+    if (order.id === failing) {
+      // At the worst moment: when all others are done.
+      while (done.length < orders.length - 1) await turn();
+      throw new Error(`order ${order.id} failed`);
+    }
+    done.push(order.id);
+  };
+
+  await using tracker = new OffsetTracker(store);
+  await pipeline(
+    orders,
+    withAcks(tracker, { source: 'orders', offsetOf: (order: Order) => order.id, resume: 'skip' }),
+    async (deliveries: AsyncIterable<Delivery<Order>>) => {
+      await pMap(
+        deliveries,
+        async (delivery) => {
+          await charge(delivery.value);
+          await delivery.ack();
+        },
+        { concurrency: 3 },
+      );
+    },
+  ).catch((error: Error) => console.log(error.message));
+  const charged = ids.filter((id) => done.includes(id));
+  console.log('done:', charged, 'committed:', await store.get('orders'));
+}
+
+await run(2); // 3 to 6 are done, but they come after 2, which is not
+await run(); // so they come again with it: repeated, and none lost
+
+/* Prints:
+order 2 failed
+done: [ 1, 3, 4, 5, 6 ] committed: { kind: 'sequence', value: 1n }
+done: [ 2, 3, 4, 5, 6 ] committed: { kind: 'sequence', value: 6n }
+*/

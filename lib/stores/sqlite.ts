@@ -1,0 +1,506 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Checkpoint } from '../checkpoint.js';
+import { ClosedError, OffsetIoError } from '../errors.js';
+import { Offset, type OffsetInput } from '../offset.js';
+import type { CommitEntry, CommitOptions, OffsetStore } from '../offset-store.js';
+import type { TransactionalOffsetStore } from '../transactional-store.js';
+import {
+  argumentTypeError,
+  assertInteger,
+  assertOptions,
+  assertSource,
+  MAX_TIMER_MS,
+  quote,
+} from '../validate.js';
+import { checkCommit, copyOut, type SourceState } from './commit-rules.js';
+import {
+  decodeEpoch,
+  decodeRow,
+  loadSerializer,
+  needsSerializer,
+  rowNeedsSerializer,
+  type StoredRow,
+} from './row.js';
+import {
+  inTransaction,
+  isBusy,
+  isCausedByBusy,
+  isClosed,
+  type SqliteCall,
+  type SqliteDatabase,
+  wrapped,
+} from './sqlite/driver.js';
+import { SqliteTable } from './sqlite/table.js';
+import { Turns } from './sqlite/turns.js';
+import { checkedTableName, type TableName } from './table-name.js';
+
+export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite/driver.js';
+
+/** What a {@link SqliteOffsetStore} can be told. */
+export interface SqliteOffsetStoreOptions {
+  /**
+   * The table, made on first use where it is not there; with the schema of an attached database in front of a dot,
+   * if need be. Any names, quoted for you. Default: `streamweave_offsets`.
+   */
+  readonly table?: string | undefined;
+  /**
+   * How long a call waits for a lock that another connection or process holds, and for a transaction on its own
+   * connection to end, in milliseconds, 1 … 2^31-1. A `busy_timeout` of the connection comes before each try, and
+   * blocks the process meanwhile; the store itself does not. Default: 5,000.
+   */
+  readonly lockTimeoutMs?: number | undefined;
+}
+
+/** The wait before a further try where the database is locked, in milliseconds; it doubles each time, up to the longest. */
+const BUSY_DELAY_MS = 1;
+const LONGEST_BUSY_DELAY_MS = 50;
+
+/** The offsets in a table, whichever way its statements come to be run. */
+abstract class SqliteOffsets implements OffsetStore {
+  /** Runs the work, whose statements nobody comes between, and wraps what it throws. */
+  protected abstract run<R>(call: SqliteCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R>;
+  /** The same in a transaction. */
+  protected abstract runAtomically(call: SqliteCall, work: (table: SqliteTable) => void): Promise<void>;
+  protected abstract assertOpen(): void;
+
+  async get(source: string): Promise<Offset | undefined> {
+    this.#check(source);
+    return this.run(reading(source), (table) => stateOf(source, table.row(source))?.offset);
+  }
+
+  async commit(source: string, offset: OffsetInput, options?: CommitOptions): Promise<void> {
+    this.#check(source);
+    const commit = checkCommit(offset, options);
+    const serializer = needsSerializer(commit.metadata);
+    const call = { what: `Commit of source ${quote(source)}`, source, writes: true, serializer };
+    return this.run(call, (table) => table.commit({ source, commit }));
+  }
+
+  async commitMany(entries: Iterable<CommitEntry>): Promise<void> {
+    this.assertOpen();
+    const commits = [...entries].map((entry) => {
+      const { source, offset } = entry;
+      assertSource(source);
+      return { source, commit: checkCommit(offset, entry) };
+    });
+    if (commits.length === 0) return;
+    const serializer = commits.some(({ commit }) => needsSerializer(commit.metadata));
+    const call = { what: `Commit of ${commits.length} entries`, writes: true, serializer };
+    await this.runAtomically(call, (table) => table.commitMany(commits));
+  }
+
+  async getAll(): Promise<Map<string, Offset>> {
+    this.assertOpen();
+    return this.run(LISTING, (table) => {
+      const all = new Map<string, Offset>();
+      for (const row of table.rows()) {
+        const { offset } = decodeRow(row.source, row);
+        if (offset !== undefined) all.set(row.source, offset);
+      }
+      return all;
+    });
+  }
+
+  async inspect(source: string): Promise<Checkpoint | undefined> {
+    this.#check(source);
+    return this.run(reading(source), async (table) => {
+      const row = table.rowWithMetadata(source);
+      if (row !== undefined && rowNeedsSerializer(row)) await loadSerializer();
+      return copyOut(stateOf(source, row));
+    });
+  }
+
+  async inspectAll(): Promise<Map<string, Checkpoint>> {
+    this.assertOpen();
+    return this.run(LISTING, async (table) => {
+      const rows = table.rowsWithMetadata();
+      if (rows.some(rowNeedsSerializer)) await loadSerializer();
+      const all = new Map<string, Checkpoint>();
+      for (const row of rows) {
+        const checkpoint = copyOut(decodeRow(row.source, row));
+        if (checkpoint !== undefined) all.set(row.source, checkpoint);
+      }
+      return all;
+    });
+  }
+
+  async epoch(source: string): Promise<number> {
+    this.#check(source);
+    const row = await this.run(reading(source), (table) => table.row(source));
+    return row === undefined ? 0 : decodeEpoch(source, row.epoch);
+  }
+
+  async reset(source: string, offset: OffsetInput): Promise<number> {
+    this.#check(source);
+    const checked = Offset.from(offset);
+    const call = { what: `Reset of source ${quote(source)}`, source, writes: true };
+    return this.run(call, (table) => table.reset(source, checked));
+  }
+
+  async claim(source: string): Promise<number> {
+    this.#check(source);
+    const call = { what: `Claim of source ${quote(source)}`, source, writes: true };
+    return this.run(call, (table) => table.claim(source));
+  }
+
+  async clear(source: string): Promise<void> {
+    this.#check(source);
+    const call = { what: `Clear of source ${quote(source)}`, source, writes: true };
+    return this.run(call, (table) => table.clear(source));
+  }
+
+  async clearAll(): Promise<void> {
+    this.assertOpen();
+    return this.run({ what: 'Clear of all sources', writes: true }, (table) => table.clearAll());
+  }
+
+  #check(source: string): void {
+    this.assertOpen();
+    assertSource(source);
+  }
+}
+
+const ENSURING: SqliteCall = { what: 'Making the table of offsets', writes: true };
+const TRANSACTION: SqliteCall = { what: 'The transaction', writes: true };
+const LISTING: SqliteCall = { what: 'Reading all sources', writes: false };
+
+function reading(source: string): SqliteCall {
+  return { what: `Reading source ${quote(source)}`, source, writes: false };
+}
+
+function stateOf(source: string, row: StoredRow | undefined): SourceState | undefined {
+  return row === undefined ? undefined : decodeRow(source, row);
+}
+
+/**
+ * Keeps offsets in a table of a SQLite database, where outputs may live, too: then both change in one transaction,
+ * and effects are exactly once.
+ *
+ * It takes the connection that you made, with `better-sqlite3`, `libsql` (its synchronous API) or `node:sqlite`, and
+ * never closes it. Any number of processes may share the file, and any number of stores the connection. While
+ * `transaction()` runs, the other calls of the stores on its connection wait; your own statements on that connection
+ * do not, and become part of it, so give other work a connection of its own.
+ *
+ * Durability is the connection's: what `synchronous` promises is what a commit that resolved promises. Every setting
+ * but OFF survives a crash of the process. For power loss set, on each connection, `PRAGMA journal_mode = WAL` and
+ * `PRAGMA synchronous = FULL`; with a rollback journal that is deleted, SQLite's default, only `EXTRA` is enough.
+ * `better-sqlite3` is built with NORMAL for WAL, which may lose the last commits; `libsql` and `node:sqlite` have
+ * FULL. On first use a process warning (code `STREAMWEAVE_OFFSET_DURABILITY`) tells of settings that are not enough.
+ * Network file systems are not supported, as SQLite says.
+ *
+ * A lock that another connection holds is waited for without blocking the process, for `lockTimeoutMs`; after that,
+ * calls reject with `OffsetLockError` `OFFSET_LOCK_TIMEOUT`, having changed nothing.
+ *
+ * Errors, beside those of the OffsetStore contract: `OFFSET_IO` (a read-only database, a full disk, a table that is
+ * missing and may not be made, what else SQLite refuses), `OFFSET_CORRUPT` (the table is another, a row is
+ * damaged, or the file is), `OFFSET_DURABILITY_UNKNOWN` (the disk failed during a write), `OFFSET_CLOSED` (the
+ * connection was closed); the driver's error is the `cause`.
+ *
+ * @example
+ * ```ts
+ * import Database from 'libsql';
+ * import { SqliteOffsetStore } from 'streamweave-offset/sqlite';
+ *
+ * const database = new Database('orders.db');
+ * database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+ * const store = new SqliteOffsetStore(database);
+ *
+ * await store.transaction(async (tx) => {
+ *   tx.prepare('INSERT INTO invoices (id, total) VALUES (?, ?)').run(7, 42);
+ *   await store.using(tx).commit('orders', Offset.sequence(7));
+ * });
+ * ```
+ */
+export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
+  extends SqliteOffsets
+  implements TransactionalOffsetStore<Db>
+{
+  readonly #database: Db;
+  readonly #name: TableName;
+  readonly #lockTimeoutMs: number;
+  readonly #turns: Turns;
+  readonly #tables = new WeakMap<SqliteDatabase, SqliteTable>();
+  #warned = false;
+  #closed = false;
+  /** The calls that have not ended. */
+  #calls = 0;
+  #transactions = 0;
+  #idle: (() => void) | undefined;
+  #ending: Promise<void> | undefined;
+
+  /** @throws TypeError or RangeError for what is no connection or option */
+  constructor(database: Db, options?: SqliteOffsetStoreOptions) {
+    super();
+    assertDatabase('database', database);
+    assertOptions('options', options);
+    const { table = 'streamweave_offsets', lockTimeoutMs = 5_000 } = options ?? {};
+    assertInteger('lockTimeoutMs', lockTimeoutMs, 1, MAX_TIMER_MS);
+    this.#database = database;
+    this.#name = checkedTableName(table);
+    this.#lockTimeoutMs = lockTimeoutMs;
+    this.#turns = Turns.of(database);
+  }
+
+  /** The SQL that makes the table where it is not there, for migrations. */
+  schema(): string {
+    return SqliteTable.schema(this.#name);
+  }
+
+  /**
+   * Makes the table where it is not there. Every call does this first; by itself it shows early what is wrong.
+   *
+   * @throws OffsetIoError when it is not there and cannot be made; OffsetSerializationError `OFFSET_CORRUPT` when the
+   *   table of that name is another
+   */
+  async ensureSchema(): Promise<void> {
+    this.assertOpen();
+    await this.run(ENSURING, () => undefined);
+  }
+
+  /**
+   * Runs the work in a transaction (`BEGIN IMMEDIATE`), with the connection. What it promises, see
+   * {@link TransactionalOffsetStore.transaction}. Inside, commit through {@link using}: a call of the store itself
+   * waits for the transaction to end, and fails after `lockTimeoutMs`. The work must be done with the connection
+   * when its promise settles.
+   *
+   * @throws OffsetLockError when the lock could not be had in time; OffsetIoError
+   */
+  async transaction<R>(work: (tx: Db) => R | Promise<R>): Promise<R> {
+    this.assertOpen();
+    if (typeof work !== 'function') throw argumentTypeError('`work` to be a function', work);
+    this.#transactions++;
+    try {
+      return await this.#inTurn(TRANSACTION, async (table) => {
+        await this.#untilFree(TRANSACTION, () => {
+          this.#prepare(table);
+          table.begin();
+        });
+        let result: R;
+        try {
+          result = await work(this.#database);
+        } catch (error) {
+          table.rollBack();
+          throw error;
+        }
+        try {
+          await this.#untilFree(TRANSACTION, () => table.end());
+        } catch (error) {
+          table.rollBack();
+          throw error;
+        }
+        return result;
+      });
+    } finally {
+      this.#transactions--;
+    }
+  }
+
+  /**
+   * The store inside a transaction on the connection: of {@link transaction}, or one that you began (`BEGIN
+   * IMMEDIATE`: one that reads first and is not immediate may fail when it writes). Every call is made at once. A
+   * call outside of an open transaction is refused with `ClosedError`, where the driver tells of it. The function
+   * that a driver's own `transaction()` takes is no place for it: that does not wait for promises.
+   *
+   * @throws TypeError for what is no connection
+   */
+  using(tx: Db): OffsetStore {
+    assertDatabase('tx', tx);
+    return new SqliteTransactionOffsets(tx, this.#table(tx), () => {
+      if (this.#transactions === 0) this.assertOpen();
+    });
+  }
+
+  /** Whether the error is, or was caused by, a lock that another connection held (`SQLITE_BUSY`, `SQLITE_LOCKED`). */
+  isTransient(error: unknown): boolean {
+    return isCausedByBusy(error);
+  }
+
+  /** Finishes the calls made before. The connection stays open: whoever made it closes it. */
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#ending ??= new Promise((resolve) => {
+      if (this.#calls === 0) resolve();
+      else this.#idle = resolve;
+    });
+    return this.#ending;
+  }
+
+  protected assertOpen(): void {
+    if (this.#closed) throw new ClosedError('This SqliteOffsetStore was closed; make a new one');
+  }
+
+  protected run<R>(call: SqliteCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
+    return this.#inTurn(call, (table) =>
+      this.#untilFree(call, () => {
+        this.#prepare(table);
+        return work(table);
+      }),
+    );
+  }
+
+  protected runAtomically(call: SqliteCall, work: (table: SqliteTable) => void): Promise<void> {
+    return this.run(call, (table) => {
+      table.begin();
+      try {
+        work(table);
+        table.end();
+      } catch (error) {
+        table.rollBack();
+        throw error;
+      }
+    });
+  }
+
+  #prepare(table: SqliteTable): void {
+    table.ensure();
+    if (this.#warned) return;
+    this.#warned = true;
+    warnOfLoss(table);
+  }
+
+  #table(database: SqliteDatabase): SqliteTable {
+    let table = this.#tables.get(database);
+    if (table === undefined) this.#tables.set(database, (table = new SqliteTable(database, this.#name)));
+    return table;
+  }
+
+  /** Has the connection to itself while the work goes on. */
+  async #inTurn<R>(call: SqliteCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
+    this.#calls++;
+    try {
+      if (call.serializer === true) await loadSerializer();
+      const turn = this.#turns.take(this.#lockTimeoutMs, call);
+      if (turn !== undefined) await turn;
+      try {
+        this.#assertUsable(call);
+        const done = work(this.#table(this.#database));
+        return done instanceof Promise ? await done : done;
+      } finally {
+        this.#turns.pass();
+      }
+    } finally {
+      this.#calls--;
+      if (this.#calls === 0) this.#idle?.();
+    }
+  }
+
+  #assertUsable({ what, source }: SqliteCall): void {
+    if (isClosed(this.#database)) {
+      throw new ClosedError(`${what} failed: its connection was closed; make a new store on an open one`, {
+        source,
+      });
+    }
+    if (inTransaction(this.#database) === true) {
+      throw new OffsetIoError(
+        `${what} failed: a transaction is open on the connection that the store has not begun, and nothing would be ` +
+          'durable before its end. Use using() inside a transaction, and another connection beside one',
+        { source },
+      );
+    }
+  }
+
+  /** Does it, again and again while another connection holds the lock; a promise only where that is so. */
+  #untilFree<R>(call: SqliteCall, attempt: () => R | Promise<R>): R | Promise<R> {
+    try {
+      return attempt();
+    } catch (error) {
+      if (isBusy(error)) return this.#retry(call, attempt, error);
+      throw wrapped(error, call, this.#database);
+    }
+  }
+
+  async #retry<R>(call: SqliteCall, attempt: () => R | Promise<R>, firstError: unknown): Promise<R> {
+    const untilMs = performance.now() + this.#lockTimeoutMs;
+    let busy = firstError;
+    for (let delayMs = BUSY_DELAY_MS; performance.now() < untilMs; delayMs *= 2) {
+      const fullMs = Math.min(delayMs, LONGEST_BUSY_DELAY_MS);
+      await delay(fullMs / 2 + (fullMs / 2) * Math.random());
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!isBusy(error)) throw wrapped(error, call, this.#database);
+        busy = error;
+      }
+    }
+    throw wrapped(busy, call, this.#database);
+  }
+}
+
+/** The offsets inside a transaction of the caller's. */
+class SqliteTransactionOffsets extends SqliteOffsets {
+  readonly #database: SqliteDatabase;
+  readonly #table: SqliteTable;
+
+  constructor(
+    database: SqliteDatabase,
+    table: SqliteTable,
+    protected readonly assertOpen: () => void,
+  ) {
+    super();
+    this.#database = database;
+    this.#table = table;
+  }
+
+  protected async run<R>(call: SqliteCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
+    if (call.serializer === true) await loadSerializer();
+    try {
+      if (inTransaction(this.#database) === false) {
+        throw new ClosedError(
+          `${call.what} failed: no transaction is open on the connection that using() was given. Begin one before, and ` +
+            'commit it only once this call has resolved',
+          { source: call.source },
+        );
+      }
+      this.#table.ensure();
+      return await work(this.#table);
+    } catch (error) {
+      throw wrapped(error, call, this.#database);
+    }
+  }
+
+  protected runAtomically(call: SqliteCall, work: (table: SqliteTable) => void): Promise<void> {
+    return this.run(call, work);
+  }
+}
+
+function assertDatabase(name: string, value: unknown): void {
+  const { exec, prepare } = (value ?? {}) as Partial<Record<'exec' | 'prepare', unknown>>;
+  if (typeof value !== 'object' || typeof exec !== 'function' || typeof prepare !== 'function') {
+    throw argumentTypeError(
+      `\`${name}\` to be a connection of better-sqlite3, libsql or node:sqlite (exec() and prepare())`,
+      value,
+    );
+  }
+}
+
+/** What has been told. */
+const warnings = new Set<string>();
+
+/** The least `synchronous` with which a commit survives a power loss, by journal mode: 2 is FULL, 3 EXTRA. */
+const ENOUGH = new Map<unknown, number>([
+  ['wal', 2],
+  ['truncate', 2],
+  ['persist', 2],
+  // The journal's end is the commit, and only EXTRA makes the end of its name durable.
+  ['delete', 3],
+]);
+
+/** Tells, once in the process, of a database on which a commit may be lost with the power. */
+function warnOfLoss(table: SqliteTable): void {
+  let warning: string;
+  try {
+    if (!table.isInFile()) return;
+    const journal = table.pragma('journal_mode');
+    const synchronous = table.pragma('synchronous');
+    if (Number(synchronous) >= (ENOUGH.get(journal) ?? Infinity)) return;
+    warning =
+      `SqliteOffsetStore: with PRAGMA journal_mode = ${String(journal)} and synchronous = ${String(synchronous)} the last ` +
+      'commits may be lost when the power fails. To keep them, run PRAGMA journal_mode = WAL and PRAGMA synchronous = FULL ' +
+      'on the connection';
+  } catch {
+    return;
+  }
+  if (warnings.has(warning)) return;
+  warnings.add(warning);
+  process.emitWarning(warning, { code: 'STREAMWEAVE_OFFSET_DURABILITY' });
+}
