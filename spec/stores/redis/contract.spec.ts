@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
+import { RedisOffsetStore } from '../../../lib/stores/redis.js';
+import { testOffsetStore } from '../../../lib/testing/index.js';
+import { describeRedis } from '../../support/describe-redis.js';
+import { RedisServer } from '../../support/redis-server.js';
+
+const capabilities = {
+  commitMany: true,
+  inspect: true,
+  inspectAll: true,
+  epoch: true,
+  reset: true,
+  claim: true,
+  close: true,
+};
+
+/** The prefix of a store, from the key that the store shows. */
+const prefixOf = (store: RedisOffsetStore): string => store.key.slice(0, -'offsets'.length);
+
+describeRedis('RedisOffsetStore', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await RedisServer.start();
+  });
+  afterAll(() => server.stop());
+
+  describe('over ioredis', () => {
+    let clients: [Redis, Redis];
+    beforeAll(() => {
+      clients = [new Redis(server.port), new Redis(server.port)];
+    });
+    afterAll(() => clients.forEach((client) => client.disconnect()));
+    testOffsetStore<RedisOffsetStore>({
+      name: 'RedisOffsetStore (ioredis)',
+      create: () => new RedisOffsetStore(clients[0], { keyPrefix: `${randomUUID()}:` }),
+      destroy: async (store) => void (await clients[0].del(store.key)),
+      reopen: (store) => new RedisOffsetStore(clients[1], { keyPrefix: prefixOf(store) }),
+      another: (store) => new RedisOffsetStore(clients[1], { keyPrefix: prefixOf(store) }),
+      capabilities,
+      test: { describe, it },
+    });
+  });
+
+  describe('over redis', () => {
+    let clients: [ReturnType<typeof connection>, ReturnType<typeof connection>];
+    const connection = () => createClient({ url: server.url });
+    beforeAll(async () => {
+      clients = [connection(), connection()];
+      await Promise.all(clients.map((client) => client.connect()));
+    });
+    afterAll(() => clients.forEach((client) => client.destroy()));
+    testOffsetStore<RedisOffsetStore>({
+      name: 'RedisOffsetStore (redis)',
+      create: () => new RedisOffsetStore(clients[0], { keyPrefix: `${randomUUID()}:` }),
+      destroy: async (store) => void (await clients[0].del(store.key)),
+      reopen: (store) => new RedisOffsetStore(clients[1], { keyPrefix: prefixOf(store) }),
+      another: (store) => new RedisOffsetStore(clients[1], { keyPrefix: prefixOf(store) }),
+      capabilities,
+      test: { describe, it },
+    });
+  });
+});
