@@ -21,10 +21,15 @@ export interface Report {
  * For the worker: the job that it was started with. It ends when the parent does, so that no worker is left behind.
  */
 export function receiveJob(): Job {
+  return receive() as Job;
+}
+
+/** The same of any kind of job. */
+export function receive(): unknown {
   process.once('disconnect', () => process.exit(1));
   // The channel alone must not keep a worker alive whose work is done.
   process.channel?.unref();
-  return JSON.parse(process.argv[2]!) as Job;
+  return JSON.parse(process.argv[2]!);
 }
 
 let commits = 0;

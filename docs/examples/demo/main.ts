@@ -9,12 +9,14 @@ import { basename, join } from 'node:path';
 import { OffsetError } from 'streamweave-offset';
 import { check } from './check.js';
 import { examine, flightsAsLines, type Input, InputError } from './data.js';
-import { type DemoOptions, HELP, parseOptions } from './options.js';
+import { runExactlyOnce } from './exactly-once.js';
+import { type DemoOptions, HELP, parseOptions, UsageError } from './options.js';
 import { showProgress } from './progress.js';
 import { seededRandom } from './random.js';
 import { conclusion, introduction, type Row, table } from './report.js';
-import { runScenario, WorkerError } from './scenario.js';
-import { openStore } from './store.js';
+import { WorkerError } from './life.js';
+import { runScenario } from './scenario.js';
+import { isDatabase } from './store.js';
 import { parseStrategy, repeatLimit } from './strategy.js';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -25,7 +27,11 @@ async function main(args: readonly string[]): Promise<number> {
     options = parseOptions(args);
     // What these make is not needed here; that they can make it is.
     for (const strategy of options.strategies) parseStrategy(strategy);
-    if (options.store !== undefined) openStore(options.store);
+    if (options.store !== undefined && isDatabase(options.store) && options.wrongOrder) {
+      throw new UsageError(
+        'Expected --wrong-order with a store of offsets alone: in a transaction there is no order',
+      );
+    }
   } catch (error) {
     console.error(`${(error as Error).message}\nTry: npm run demo -- --help`);
     return 2;
@@ -65,12 +71,17 @@ async function run(options: DemoOptions, folder: string, signal: AbortSignal): P
   const name = options.file === undefined ? 'flights' : basename(options.file);
   const input = await examine(file, name, options.limit, folder);
   const seed = options.seed ?? randomInt(2 ** 32);
-  console.log(introduction(input, options, seed));
+  const exactlyOnce = options.store !== undefined && isDatabase(options.store);
+  console.log(introduction(input, options, seed, exactlyOnce));
 
   const rows: Row[] = [];
-  for (const strategy of options.strategies) {
-    signal.throwIfAborted();
-    rows.push(await tryStrategy(strategy, input, options, seed, folder, signal));
+  if (exactlyOnce) {
+    rows.push(await tryExactlyOnce(input, options, options.store, seed, signal));
+  } else {
+    for (const strategy of options.strategies) {
+      signal.throwIfAborted();
+      rows.push(await tryStrategy(strategy, input, options, seed, folder, signal));
+    }
   }
   console.log(table(rows));
   console.log(conclusion(rows, options, input));
@@ -106,6 +117,32 @@ async function tryStrategy(
       strategy,
       verdict: check({ ...outcome, items: input.items, repeatLimit: limit }),
       repeatLimit: limit,
+      commits: outcome.commits,
+      kills: outcome.kills.length,
+      ms: outcome.ms,
+    };
+  } finally {
+    progress.stop();
+  }
+}
+
+async function tryExactlyOnce(
+  input: Input,
+  options: DemoOptions,
+  store: string,
+  seed: number,
+  signal: AbortSignal,
+): Promise<Row> {
+  const name = 'exactly once';
+  const progress = showProgress(name, input.items.size, options.kills);
+  try {
+    const { kills } = options;
+    const random = seededRandom(seed);
+    const outcome = await runExactlyOnce({ input, store, kills, random, signal }, progress);
+    return {
+      strategy: name,
+      verdict: check({ ...outcome, items: input.items, repeatLimit: 0 }),
+      repeatLimit: 0,
       commits: outcome.commits,
       kills: outcome.kills.length,
       ms: outcome.ms,

@@ -12,7 +12,10 @@ Usage: npm run demo -- [options]
   --strategy S     auto, eager, periodic:N (items) or interval:MS; several with commas or by repeating the
                    option; default: ${DEFAULT_STRATEGIES.join(',')}. auto commits every single item: try it
                    with --limit 2000
-  --store URL      where the offsets are kept, such as file:offsets.json; default: a temporary file
+  --store URL      where the offsets are kept, such as file:offsets.json; default: a temporary file. In a database,
+                   such as sqlite:demo.db or postgres://user:password@host/database, the results are kept, too, in a
+                   table flights_done: both change in one transaction, and nothing is repeated either (--strategy
+                   then has no part in it)
   --limit N        only the first N lines
   --seed N         chooses the moments of the kills, 0 to 4294967295; default: a new one each time, and it is shown
   --wrong-order    records each item before its work instead of after it, to see how items are lost

@@ -15,12 +15,20 @@ export interface Row {
 }
 
 /** What is about to happen. */
-export function introduction(input: Input, options: DemoOptions, seed: number): string {
+export function introduction(input: Input, options: DemoOptions, seed: number, exactlyOnce: boolean): string {
   const lines = [
     `${input.name}: ${formatNumber(input.items.size)} lines, ${(input.bytes / 1e6).toFixed(1)} MB. A worker reads them,`,
-    'does its work for each, and appends the result to a file.',
-    `It is killed ${times(options.kills)} and started again, with each strategy in turn:`,
-    `${options.strategies.join(', ')} (--seed ${seed} repeats the moments).`,
+    ...(exactlyOnce
+      ? [
+          'does its work for each, and writes the results and their offset to a database,',
+          'both in one transaction.',
+          `It is killed ${times(options.kills)} and started again (--seed ${seed} repeats the moments).`,
+        ]
+      : [
+          'does its work for each, and appends the result to a file.',
+          `It is killed ${times(options.kills)} and started again, with each strategy in turn:`,
+          `${options.strategies.join(', ')} (--seed ${seed} repeats the moments).`,
+        ]),
   ];
   if (options.wrongOrder) {
     lines.push(paint('yellow', 'In the wrong order: each item is recorded before its work is done.'));
@@ -105,6 +113,14 @@ export function conclusion(rows: readonly Row[], options: DemoOptions, input: In
 function allWell(rows: readonly Row[]): string {
   const kills = rows.reduce((sum, row) => sum + row.kills, 0);
   if (kills === 0) return paint('green', 'Nothing was lost, and nobody was killed.');
+  if (rows.every(({ repeatLimit }) => repeatLimit === 0)) {
+    return (
+      paint('green', 'Nothing was lost and nothing was done twice:') +
+      ` a worker was killed ${times(kills)}\n` +
+      'in the middle of its work. Each time its last transaction was there whole or not\n' +
+      'at all, results and offset, and the next one went on after it.'
+    );
+  }
   return (
     paint('green', 'Nothing was lost:') +
     ` a worker was killed ${times(kills)} in the middle of its work.\n` +
