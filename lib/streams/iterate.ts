@@ -7,7 +7,12 @@ import type { OffsetTracker } from '../tracker/offset-tracker.js';
 import { ItemPlaces } from './item-places.js';
 import { assertIterable, openSource, type OpenSource } from './open-source.js';
 import { SourceCommits } from './source-commits.js';
-import { abortError, checkedStreamOptions, type OffsetStreamOptions } from './stream-options.js';
+import {
+  abortError,
+  checkedStreamOptions,
+  DRAIN_TIMEOUT_MS,
+  type OffsetStreamOptions,
+} from './stream-options.js';
 
 /** The options of {@link iterateWithOffsets}: those of the streams, save that it has no buffer. */
 export type IterateOptions<T> = Omit<OffsetStreamOptions<T>, 'highWaterMark'>;
@@ -101,7 +106,7 @@ class OffsetIterator<T> implements AsyncGenerator<T, void, undefined> {
         return true;
       },
     );
-    this.#drainTimeoutMs = options.drainTimeoutMs ?? 5_000;
+    this.#drainTimeoutMs = options.drainTimeoutMs ?? DRAIN_TIMEOUT_MS;
     this.#commits = new SourceCommits(tracker, this.#places.sources, this.#drainTimeoutMs);
     this.#signal = options.signal;
   }

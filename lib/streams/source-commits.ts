@@ -3,6 +3,7 @@ import type { Offset } from '../offset.js';
 import { systemClock, withDeadline } from '../tracker/clock.js';
 import { aggregate } from '../tracker/failures.js';
 import type { OffsetTracker } from '../tracker/offset-tracker.js';
+import { DRAIN_TIMEOUT_MS } from './stream-options.js';
 
 /** The commits that a stream makes at its end, for the sources that it saw. */
 export class SourceCommits {
@@ -10,7 +11,7 @@ export class SourceCommits {
   readonly #sources: ReadonlySet<string>;
   readonly #drainTimeoutMs: number;
 
-  constructor(tracker: OffsetTracker, sources: ReadonlySet<string>, drainTimeoutMs = 5_000) {
+  constructor(tracker: OffsetTracker, sources: ReadonlySet<string>, drainTimeoutMs = DRAIN_TIMEOUT_MS) {
     this.tracker = tracker;
     this.#sources = sources;
     this.#drainTimeoutMs = drainTimeoutMs;

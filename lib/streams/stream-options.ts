@@ -20,6 +20,9 @@ export interface OffsetStreamOptions<T> extends PlaceOptions<T> {
   readonly highWaterMark?: number | undefined;
 }
 
+/** The default of `drainTimeoutMs`. */
+export const DRAIN_TIMEOUT_MS = 5_000;
+
 /** What a stream's `'commit'` event tells. */
 export interface CommitEvent {
   readonly source: string;

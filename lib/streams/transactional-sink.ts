@@ -9,7 +9,7 @@ import { argumentTypeError, assertInteger, assertSignal, MAX_TIMER_MS, quote } f
 import { type Batch, BatchTransactions } from './batch-transactions.js';
 import type { OffsetWritable } from './commit-offsets.js';
 import { ItemPlaces, type PlaceOptions } from './item-places.js';
-import { abortError } from './stream-options.js';
+import { abortError, DRAIN_TIMEOUT_MS } from './stream-options.js';
 
 /** What {@link transactionalSink} is told. */
 export interface TransactionalSinkOptions<T, Tx> extends PlaceOptions<T> {
@@ -100,7 +100,7 @@ export function transactionalSink<T, Tx>(
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw argumentTypeError('options with `source` and `write`', options);
   }
-  const { signal, drainTimeoutMs = 5_000, highWaterMark } = options;
+  const { signal, drainTimeoutMs = DRAIN_TIMEOUT_MS, highWaterMark } = options;
   assertSignal(signal);
   assertInteger('drainTimeoutMs', drainTimeoutMs, 1, MAX_TIMER_MS);
   if (highWaterMark !== undefined) assertInteger('highWaterMark', highWaterMark, 0);

@@ -12,7 +12,12 @@ import { Attachment, type Commits, emitSafely } from './attachment.js';
 import { type Delivery, type DeliveryOwner, StreamDelivery } from './delivery.js';
 import { ItemPlaces } from './item-places.js';
 import { SourceCommits } from './source-commits.js';
-import { checkedStreamOptions, type CommitEvent, type OffsetStreamOptions } from './stream-options.js';
+import {
+  checkedStreamOptions,
+  type CommitEvent,
+  DRAIN_TIMEOUT_MS,
+  type OffsetStreamOptions,
+} from './stream-options.js';
 
 /** The options of {@link withAcks}. */
 export interface AckOptions<T> extends OffsetStreamOptions<T> {
@@ -177,7 +182,7 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
       maxInFlight = tracker.maxInFlight,
       onNack = tracker.onNack,
       stuckAfterMs,
-      drainTimeoutMs = 5_000,
+      drainTimeoutMs = DRAIN_TIMEOUT_MS,
     } = options;
     assertInteger('maxInFlight', maxInFlight, 1, MAX_TIMER_MS);
     assertNackPolicy(onNack);
@@ -264,11 +269,10 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
     if (!this.#ended) this.#stream!.destroy(error instanceof Error ? error : failedWith(error));
   }
 
-  /** At a clean end: commits what is acked, unless the strategy is manual. */
+  /** When all items have come. What is acked until then is not committed for that, for most acks are still to come. */
   async finish(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure.error;
     this.#places.finish();
-    await this.commits.finish();
   }
 
   /**

@@ -221,8 +221,11 @@ export class Committer {
     return this.record(Offset.sequence(sequence), undefined, items);
   }
 
-  /** Opens the short way, after a record that went the long one and found nothing else to do. */
-  #openLane(): void {
+  /**
+   * Opens the short way, after a record that went the long one and found nothing else to do, save perhaps to wait for
+   * the next commit, which then covers all that come before it begins.
+   */
+  #openLane(next?: Promise<void>): void {
     const { strategy, monotonic } = this.#context;
     const pending = this.#pending!;
     if (
@@ -234,9 +237,9 @@ export class Committer {
       return;
     if (strategy.kind === 'auto' || (strategy.kind === 'eager' && this.#flight === undefined)) return;
     this.#lane = Number(pending.value);
-    this.#laneAnswer = this.#next?.promise ?? DONE;
+    this.#laneAnswer = next ?? DONE;
     this.#laneEnd =
-      strategy.kind === 'periodic' && this.#next === undefined
+      strategy.kind === 'periodic' && next === undefined
         ? (this.#flight?.covered.recorded ?? this.#taken) + strategy.n
         : Infinity;
   }
@@ -298,7 +301,7 @@ export class Committer {
       case 'periodic':
         if (this.#recorded - (this.#flight?.covered.recorded ?? this.#taken) >= strategy.n) {
           const committed = this.commit();
-          if (committed === this.#next?.promise) this.#openLane();
+          if (committed === this.#next?.promise) this.#openLane(committed);
           return committed;
         }
         break;

@@ -33,11 +33,7 @@ export function assertNackPolicy(policy: unknown): void {
   throw argumentTypeError("`onNack` to be 'fail', 'skip' or a function", policy);
 }
 
-/**
- * A delivery that knows its source: what `track()` and `withAcks()` hand out.
- *
- * @internal
- */
+/** A delivery that knows its source: what `track()` and `withAcks()` hand out. */
 export abstract class HandedOut extends DeliveryNode {
   /** Set when it is handed out. */
   committer!: Committer;
