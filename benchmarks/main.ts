@@ -1,56 +1,60 @@
-/** `npm run bench [-- suite …] [-- --quick]`: runs the suites and writes benchmarks/results/<suite>.json. */
+/**
+ * `npm run bench [-- suite …] [-- --quick] [-- --save]`: runs suites, and writes benchmarks/results/<suite>.json.
+ * A quick run is for a first impression: it only prints, unless it is told to save.
+ */
 import { mkdir, writeFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
-import { compare, type Variant } from './compare.js';
+import { acks } from './acks.js';
 import { fileStore } from './file-store.js';
+import { Bench, type Suite } from './harness/bench.js';
+import { environment } from './harness/environment.js';
+import { print } from './harness/print.js';
+import { memory } from './memory.js';
 import { record } from './record.js';
+import { resume } from './resume.js';
+import { start } from './start.js';
+import { stores } from './stores.js';
 import { streams } from './streams.js';
 
-const suites: Readonly<Record<string, readonly Variant[]>> = { record, streams, 'file-store': fileStore };
+const SUITES: readonly Suite[] = [record, streams, acks, fileStore, stores, resume, memory, start];
 
 const { values, positionals } = parseArgs({
-  options: { quick: { type: 'boolean' } },
+  options: { quick: { type: 'boolean', default: false }, save: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
-const unknown = positionals.filter((name) => !Object.hasOwn(suites, name));
+const unknown = positionals.filter((name) => !SUITES.some((suite) => suite.name === name));
 if (unknown.length > 0) {
-  console.error(`Expected suites among ${Object.keys(suites).join(', ')}, got ${unknown.join(', ')}`);
+  console.error(
+    `Expected suites among ${SUITES.map(({ name }) => name).join(', ')}, got ${unknown.join(', ')}`,
+  );
   process.exit(2);
 }
 
-const rounds = values.quick === true ? 3 : 11;
 const results = path.join(path.dirname(fileURLToPath(import.meta.url)), 'results');
-await mkdir(results, { recursive: true });
-
-for (const [name, variants] of Object.entries(suites)) {
+const began = performance.now();
+for (const { name, question, run } of SUITES) {
   if (positionals.length > 0 && !positionals.includes(name)) continue;
-  const lines = await compare(variants, rounds);
-  const table = new Table({
-    head: [name, 'operations/s', '± spread', 'ratio'],
-    colAligns: ['left', 'right', 'right', 'right'],
-    style: { head: [], border: [] },
-  });
-  for (const line of lines) {
-    table.push([
-      line.name,
-      line.perSecond.toLocaleString('en'),
-      `${(line.spread * 100).toFixed(1)} %`,
-      line.ratio.toFixed(2),
-    ]);
+  const bench = new Bench(values.quick);
+  const suiteBegan = performance.now();
+  try {
+    await run(bench);
+  } finally {
+    await bench.end();
   }
-  console.log(table.toString());
-  const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, platform: process.platform };
+  const seconds = Math.round((performance.now() - suiteBegan) / 1000);
+  print(name, question, bench.findings, seconds);
+  if (values.quick && !values.save) continue;
+  await mkdir(results, { recursive: true });
   const result = {
     suite: name,
-    date: new Date().toISOString(),
-    node: process.version,
-    machine,
-    rounds,
-    lines,
+    question,
+    ...(await environment()),
+    quick: values.quick,
+    seconds,
+    ...bench.findings,
   };
   await writeFile(path.join(results, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
 }
+console.log(`${Math.round((performance.now() - began) / 1000)} s in all`);

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Duplex, PassThrough, Readable, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -11,78 +9,137 @@ import {
   OffsetTracker,
   withOffsets,
 } from 'streamweave-offset';
-import type { Variant } from './compare.js';
+import type { Bench, Point, Suite } from './harness/bench.js';
+import { median, type Variant } from './harness/compare.js';
 
-interface Item {
+export interface Item {
   readonly id: number;
 }
 
-const N = 200_000;
-const items: readonly Item[] = Array.from({ length: N }, (_, id) => ({ id }));
+export const itemsOf = (count: number): readonly Item[] => Array.from({ length: count }, (_, id) => ({ id }));
 
-function source(): Readable {
+/** A source that has its items at once, as one that reads them in pages mostly has. */
+export function sourceOf(items: readonly Item[]): Readable {
   let next = 0;
   return new Readable({
     objectMode: true,
     read() {
-      this.push(next < N ? items[next++] : null);
+      this.push(next < items.length ? items[next++] : null);
     },
   });
 }
 
-const sink = (): Writable => new Writable({ objectMode: true, write: (_item, _encoding, done) => done() });
+export const sink = (): Writable =>
+  new Writable({ objectMode: true, write: (_item, _encoding, done) => done() });
 
-function through(name: string, stage: () => Duplex): Variant {
+export const bareTransform = (): Transform =>
+  new Transform({ objectMode: true, transform: (item, _encoding, done) => done(null, item) });
+
+/** The pipeline with one stage between its source and its sink. */
+export function through(name: string, items: readonly Item[], stage: () => Duplex): Variant {
   return {
     name,
-    prepare: async () => {
+    prepare: () => {
       const made = stage();
-      return async () => {
-        await pipeline(source(), made, sink());
-        return N;
+      return {
+        run: async () => {
+          await pipeline(sourceOf(items), made, sink());
+          return items.length;
+        },
       };
     },
   };
 }
 
-function recording(name: string, strategy: CommitStrategy, open: (file: string) => OffsetStore): Variant {
-  return {
+async function run(bench: Bench): Promise<void> {
+  const items = itemsOf(bench.pick(200_000, 50_000));
+  const recording = (
+    name: string,
+    strategy: CommitStrategy,
+    open: (file: string) => OffsetStore,
+  ): Variant => ({
     name,
     prepare: async () => {
-      const folder = await mkdtemp(path.join(tmpdir(), 'streamweave-offset-bench-'));
-      const store = open(path.join(folder, 'offsets.json'));
+      const store = open(path.join(await bench.folder(), 'offsets.json'));
       const tracker = new OffsetTracker(store, { strategy });
-      return async () => {
-        await pipeline(
-          source(),
-          withOffsets(tracker, { source: 'items', offsetOf: (item: Item) => item.id }),
-          sink(),
-        );
-        await tracker.close();
-        await store.close?.();
-        await rm(folder, { recursive: true });
-        return N;
+      const options = { source: 'items', offsetOf: ({ id }: Item) => id };
+      return {
+        run: async () => {
+          await pipeline(sourceOf(items), withOffsets(tracker, options), sink());
+          return items.length;
+        },
+        end: async () => {
+          await tracker.close();
+          await store.close?.();
+        },
       };
     },
-  };
+  });
+  const memory = 'withOffsets, periodic(1000), memory store';
+  const file = 'withOffsets, periodic(1000), file store';
+  const eager = 'withOffsets, eager, file store';
+  const bare = 'bare Transform';
+  const group = await bench.compare(
+    'one source',
+    [
+      through(bare, items, bareTransform),
+      through('PassThrough', items, () => new PassThrough({ objectMode: true })),
+      {
+        name: 'async generator',
+        prepare: () => ({
+          run: async () => {
+            await pipeline(
+              sourceOf(items),
+              async function* (source: AsyncIterable<Item>) {
+                for await (const item of source) yield item;
+              },
+              sink(),
+            );
+            return items.length;
+          },
+        }),
+      },
+      recording(memory, CommitStrategy.periodic(1000), () => new InMemoryOffsetStore()),
+      recording(file, CommitStrategy.periodic(1000), (name) => new FileOffsetStore(name)),
+      recording(eager, CommitStrategy.eager, (name) => new FileOffsetStore(name)),
+    ],
+    bench.pick(21, 3),
+  );
+  bench.atLeast(`${memory}, against the bare Transform`, group.between(memory, bare), 0.9);
+  bench.atLeast(`${file}, against the bare Transform`, group.between(file, bare), 0.85);
+  bench.atLeast(`${eager}, against the bare Transform`, group.between(eager, bare), 0.8);
+
+  const points: Point[] = [];
+  for (const sources of bench.pick([1, 10, 100, 1000, 10_000], [1, 10_000])) {
+    points.push({ line: 'withOffsets', x: sources, y: await costAmong(sources, items, bench) });
+  }
+  bench.series({
+    id: 'streams-sources',
+    title: 'Cost of an item against the number of sources',
+    x: 'sources',
+    y: 'ns per item',
+    points,
+  });
 }
 
-/** How much of a pipeline's speed is left with withOffsets() in it? */
-export const streams: readonly Variant[] = [
-  through(
-    'bare Transform',
-    () => new Transform({ objectMode: true, transform: (item, _encoding, done) => done(null, item) }),
-  ),
-  through('PassThrough', () => new PassThrough({ objectMode: true })),
-  recording(
-    'withOffsets, periodic(1000), memory',
-    CommitStrategy.periodic(1000),
-    () => new InMemoryOffsetStore(),
-  ),
-  recording(
-    'withOffsets, periodic(1000), file',
-    CommitStrategy.periodic(1000),
-    (file) => new FileOffsetStore(file),
-  ),
-  recording('withOffsets, eager, file', CommitStrategy.eager, (file) => new FileOffsetStore(file)),
-];
+/** Nanoseconds for an item where the sources take turns: the whole pipeline, memory store. */
+async function costAmong(sources: number, items: readonly Item[], bench: Bench): Promise<number> {
+  const names = Array.from({ length: sources }, (_, at) => `source-${at}`);
+  const costs: number[] = [];
+  for (let round = -1; round < bench.pick(5, 1); round++) {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), { strategy: CommitStrategy.periodic(1000) });
+    const source = ({ id }: Item): string => names[id % sources] as string;
+    globalThis.gc?.();
+    const start = performance.now();
+    await pipeline(sourceOf(items), withOffsets(tracker, { source, offsetOf: ({ id }: Item) => id }), sink());
+    if (round >= 0) costs.push(((performance.now() - start) * 1e6) / items.length);
+    await tracker.close();
+  }
+  return median(costs);
+}
+
+export const streams: Suite = {
+  name: 'streams',
+  question: "How much of a pipeline's speed is left with withOffsets() in it?",
+  run,
+};

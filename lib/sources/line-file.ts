@@ -3,8 +3,9 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { InvalidOffsetError, OffsetIoError } from '../errors.js';
 import type { Metadata } from '../metadata.js';
 import type { Offset } from '../offset.js';
-import { quote, received } from '../validate.js';
-import { type Fingerprint, FINGERPRINT_BYTES, fingerprintOf, stillBeginsWith } from './fingerprint.js';
+import { quote } from '../validate.js';
+import { fingerprintOf, stillBeginsWith } from './fingerprint.js';
+import { type Fingerprint, FINGERPRINT_BYTES, notASequenceError } from './resume-point.js';
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -204,14 +205,6 @@ async function findStart(
     if (around.length === 2) return 'end';
   }
   throw await insideLineError(path, handle, position);
-}
-
-/** The refusal of an offset of another kind. */
-export function notASequenceError(offset: Offset): InvalidOffsetError {
-  return new InvalidOffsetError(
-    `Expected \`after\` to be a sequence (the byte just past a line), earliest or latest, got an offset of kind ` +
-      `${received(offset.kind)}: pass the offset that came with a line of this file`,
-  );
 }
 
 function otherFileError(path: string, head: Buffer, known: Fingerprint): InvalidOffsetError {

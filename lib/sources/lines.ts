@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import type { Checkpoint } from '../checkpoint.js';
 import { Offset, type OffsetInput } from '../offset.js';
 import { argumentRangeError, argumentTypeError, assertInteger, assertOptions } from '../validate.js';
-import { type Fingerprint, fingerprintIn } from './fingerprint.js';
-import { LineFile, notASequenceError } from './line-file.js';
-import { type FileLine, LineSplitter } from './line-splitter.js';
+import type { LineFile } from './line-file.js';
+import type { FileLine, LineSplitter } from './line-splitter.js';
+import { type Fingerprint, fingerprintIn, notASequenceError } from './resume-point.js';
 
 export type { FileLine } from './line-splitter.js';
 
@@ -159,8 +159,7 @@ type Result = IteratorResult<FileLine, void>;
 class LineReader implements AsyncGenerator<FileLine, void, undefined> {
   readonly #path: string;
   readonly #options: CheckedOptions;
-  #file: LineFile | undefined;
-  #splitter: LineSplitter | undefined;
+  #reading: { readonly file: LineFile; readonly splitter: LineSplitter } | undefined;
   #done = false;
 
   /** The last of the calls that wait, while there are any: the next one must not overtake it. */
@@ -172,9 +171,9 @@ class LineReader implements AsyncGenerator<FileLine, void, undefined> {
   }
 
   next(): Promise<Result> {
-    if (this.#last === undefined && this.#splitter !== undefined && !this.#options.signal?.aborted) {
+    if (this.#last === undefined && this.#reading !== undefined && !this.#options.signal?.aborted) {
       try {
-        const value = this.#splitter.take();
+        const value = this.#reading.splitter.take();
         if (value !== undefined) return Promise.resolve({ done: false, value });
       } catch {
         // #advance() meets the same error, and closes the file before it lets it out.
@@ -218,17 +217,10 @@ class LineReader implements AsyncGenerator<FileLine, void, undefined> {
 
   async #advance(): Promise<Result> {
     if (this.#done) return { done: true, value: undefined };
-    const { signal, after, known, hold, chunkBytes, maxLineBytes, invalidUtf8 } = this.#options;
+    const { signal, hold } = this.#options;
     try {
       signal?.throwIfAborted();
-      const file = (this.#file ??= await LineFile.open(this.#path, after, known, chunkBytes));
-      const splitter = (this.#splitter ??= new LineSplitter({
-        path: this.#path,
-        start: file.start,
-        metadata: file.metadata,
-        maxLineBytes,
-        invalidUtf8,
-      }));
+      const { file, splitter } = (this.#reading ??= await this.#open());
       for (;;) {
         const line = splitter.take();
         if (line !== undefined) return { done: false, value: line };
@@ -246,9 +238,23 @@ class LineReader implements AsyncGenerator<FileLine, void, undefined> {
     }
   }
 
+  async #open(): Promise<{ file: LineFile; splitter: LineSplitter }> {
+    const { after, known, chunkBytes, maxLineBytes, invalidUtf8 } = this.#options;
+    // Loaded here, not with the package: most of its users read no files.
+    const { LineFile } = await import('./line-file.js');
+    const { LineSplitter } = await import('./line-splitter.js');
+    const file = await LineFile.open(this.#path, after, known, chunkBytes);
+    const { start, metadata } = file;
+    return {
+      file,
+      splitter: new LineSplitter({ path: this.#path, start, metadata, maxLineBytes, invalidUtf8 }),
+    };
+  }
+
   async #close(): Promise<void> {
+    const reading = this.#reading;
     this.#done = true;
-    this.#splitter = undefined;
-    await this.#file?.close();
+    this.#reading = undefined;
+    await reading?.file.close();
   }
 }

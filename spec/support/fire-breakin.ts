@@ -50,11 +50,12 @@ export async function findBreakIns(crew: Crew): Promise<BreakIn[]> {
     await mkdir(directory);
     const path = await setScene(scene, directory);
     const job = { kind: 'operation', operation, next: false, path } as const;
-    const { trace, endings } = await traced(crew, job, '-e', 'trace=%file,%desc');
+    const result = await traced(crew, job, ['main', 'pool'], '-e', 'trace=%file,%desc');
+    const { trace, endings } = result;
     if (endings?.operation.ok !== true || stateOf(scene, path) !== 'new') {
       throw new Error(`Expected ${operation} to succeed, got ${JSON.stringify(endings)}\n${trace}`);
     }
-    for (const call of callsIn(trace, directory)) found.push({ ...call, scene });
+    for (const call of callsIn(result)) found.push({ ...call, scene });
   }
   return found;
 }
@@ -67,19 +68,20 @@ async function breakIn(
   next: boolean,
   judge: (scene: Scene, path: string, result: Traced, index: number) => Promise<void>,
 ): Promise<void> {
-  await inParallel(breakIns, WIDTH, async ({ scene, name, nth }, index) => {
+  await inParallel(breakIns, WIDTH, async ({ scene, thread, name, nth }, index) => {
     const { operation } = scene;
     const what = inject(index);
     const directory = await mkdtemp(join(crew.directory, 'case-'));
     const path = await setScene(scene, directory);
     const job = { kind: 'operation', operation, next, path } as const;
-    const result = await traced(crew, job, '-e', `trace=${name}`, '-e', `inject=${name}:${what}:when=${nth}`);
+    const injection = `inject=${name}:${what}:when=${nth}`;
+    const result = await traced(crew, job, [thread], '-e', `trace=${name}`, '-e', injection);
     try {
       await judge(scene, path, result, index);
     } catch (error) {
       const said = JSON.stringify(result.endings);
       throw new Error(
-        `${operation}, ${what} at ${name} number ${nth}: ${said}\n${result.trace.slice(-2000)}`,
+        `${operation}, ${what} at ${name} number ${nth} of the ${thread} thread: ${said}\n${result.trace.slice(-2000)}`,
         {
           cause: error,
         },

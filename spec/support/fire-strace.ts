@@ -7,6 +7,8 @@ import type { Endings, OperationJob } from './fire-job.js';
 export interface Traced {
   /** What strace wrote: one line for each call. */
   readonly trace: string;
+  /** The number of each thread. */
+  readonly ids: Readonly<Record<Thread, string>>;
   readonly signal: NodeJS.Signals | null;
   /** What the process said of itself; undefined when it was killed. */
   readonly endings: Endings | undefined;
@@ -33,30 +35,40 @@ function textOf(
 }
 
 /**
- * Runs the operation in a process of its own with strace attached, whose counts so begin with the operation
- * and not with the start of Node. All asynchronous calls of the file system come from one thread, in order.
+ * The two threads that call the file system: the one that runs JavaScript, for what needs not be waited for,
+ * and the only one of the pool, for all else.
  */
-export async function traced(crew: Crew, job: OperationJob, ...args: string[]): Promise<Traced> {
+export type Thread = 'main' | 'pool';
+
+/**
+ * Runs the operation in a process of its own with strace attached to these threads, whose counts so begin with
+ * the operation and not with the start of Node. Each thread makes its calls in an order that is always the same.
+ */
+export async function traced(
+  crew: Crew,
+  job: OperationJob,
+  threads: readonly Thread[],
+  ...args: string[]
+): Promise<Traced> {
   const child = crew.start(job, { UV_THREADPOOL_SIZE: '1' });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const output = textOf(child, 'stdout', () => false);
-  await new Promise<void>((resolve) => {
-    child.stdout?.once('data', () => resolve());
-    child.once('exit', () => resolve());
-  });
-  const strace = spawn('strace', ['-f', ...args, '-p', String(child.pid)], {
+  const pool = (await textOf(child, 'stdout', (text) => text.includes('\n'))).trim();
+  const ids = { main: String(child.pid), pool };
+  const strace = spawn('strace', [...args, ...threads.flatMap((thread) => ['-p', ids[thread]])], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const straceClosed = once(strace, 'close');
   try {
     const trace = textOf(strace, 'stderr', () => false);
-    await textOf(strace, 'stderr', (text) => text.includes('attached'));
+    await textOf(strace, 'stderr', (text) => text.split('attached').length > threads.length);
     child.stdin?.end('go');
     const [, signal] = await exited;
     await straceClosed;
     const [, report] = (await output).split('\n');
     return {
       trace: await trace,
+      ids,
       signal,
       endings: report === undefined || report === '' ? undefined : (JSON.parse(report) as Endings),
     };
@@ -68,26 +80,28 @@ export async function traced(crew: Crew, job: OperationJob, ...args: string[]): 
 
 /** A call of the system: its name, and the how-manieth of that name it is in its thread. */
 export interface SystemCall {
+  readonly thread: Thread;
   readonly name: string;
   readonly nth: number;
 }
 
-/**
- * The calls that the operation makes of the file system, in order. They all come from one thread, beside
- * whose wake-ups of the main thread nothing else is to be seen there.
- */
-export function callsIn(trace: string, path: string): SystemCall[] {
-  const lines = trace.split('\n');
-  const thread = /^\[pid +(\d+)\]/.exec(lines.find((line) => line.includes(`"${path}`)) ?? '')?.[1];
-  if (thread === undefined) throw new Error(`Expected calls for ${path}, got ${trace}`);
+/** What the main thread calls for the store; all else that is to be seen there is Node's. */
+const MADE_AT_ONCE: ReadonlySet<string> = new Set(['pread64', 'statx']);
+
+/** What wakes the other thread up, and what one says that is woken. */
+const WAKE_UPS: ReadonlySet<string> = new Set(['read', 'write']);
+
+/** The calls that the operation makes of the file system, in order. */
+export function callsIn({ trace, ids }: Traced): SystemCall[] {
   const counts = new Map<string, number>();
   const calls: SystemCall[] = [];
-  for (const line of lines) {
-    const [, pid, name = 'write'] = /^\[pid +(\d+)\] ([a-z][a-z0-9_]*)\(/.exec(line) ?? [];
-    if (pid !== thread || name === 'read' || name === 'write') continue;
-    const nth = (counts.get(name) ?? 0) + 1;
-    counts.set(name, nth);
-    calls.push({ name, nth });
+  for (const line of trace.split('\n')) {
+    const [, id, name = ''] = /^\[pid +(\d+)\] ([a-z][a-z0-9_]*)\(/.exec(line) ?? [];
+    const thread = id === ids.main ? 'main' : 'pool';
+    if (id === undefined || (thread === 'main' ? !MADE_AT_ONCE.has(name) : WAKE_UPS.has(name))) continue;
+    const nth = (counts.get(`${thread} ${name}`) ?? 0) + 1;
+    counts.set(`${thread} ${name}`, nth);
+    calls.push({ thread, name, nth });
   }
   return calls;
 }

@@ -1,5 +1,6 @@
 /** A process that a fire test starts, stops and kills. See fire-job.ts. */
-import { openSync, readSync, writeSync } from 'node:fs';
+import { openSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { OffsetError } from '../../lib/errors.js';
 import { Offset } from '../../lib/offset.js';
@@ -146,12 +147,20 @@ async function tell(call: () => Promise<unknown>): Promise<Ending> {
   }
 }
 
+/** The thread that makes the asynchronous calls of the file system, where the pool is of one. */
+async function poolThread(): Promise<string | undefined> {
+  const threads = (): string[] => readdirSync('/proc/self/task');
+  const before = new Set(threads());
+  await stat('/');
+  return threads().find((thread) => !before.has(thread));
+}
+
 async function operate({ path, lock, operation, next }: OperationJob): Promise<void> {
   const store = new FileOffsetStore(path, { lock: lock === 'none' ? noLock : undefined });
   // What Node opens of its own at the first use, it opens now.
   new Date().getTimezoneOffset();
   void process.stderr.fd;
-  writeSync(1, 'ready\n');
+  writeSync(1, `${await poolThread()}\n`);
   // Blocks until it is told to go, so that whoever traces this process counts its calls from there on.
   readSync(0, Buffer.alloc(1));
   const calls = {

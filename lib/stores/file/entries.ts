@@ -24,6 +24,13 @@ export class Entries {
     this.#index = index;
   }
 
+  /** Of a source that stands there more than once, the last entry. */
+  static of(list: readonly Entry[]): Entries {
+    const index = new Map<string, number>();
+    for (const { source } of list) index.set(source, index.size);
+    return index.size === list.length ? new Entries(list, index) : Entries.NONE.with(list);
+  }
+
   get size(): number {
     return this.list.length;
   }

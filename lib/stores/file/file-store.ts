@@ -21,14 +21,13 @@ import {
   type CheckedCommit,
   copyOut,
 } from '../commit-rules.js';
-import { type Contents, loadSerializer, proveMetadata, serializerLoaded } from './codec.js';
+import type { Contents } from './codec.js';
 import type { Draft } from './draft.js';
 import type { FileSystem } from './io.js';
 import type { LockModule } from './lock.js';
-import { type Handle, openQueue } from './registry.js';
+import type { Handle } from './registry.js';
 import type { Limits, RuntimeParts, Sleep } from './runtime.js';
-import { problemsOf, type RecoverReport } from './salvage.js';
-import { Witness } from './witness.js';
+import type { RecoverReport } from './salvage.js';
 
 /** The second argument of {@link FileOffsetStore}. */
 export interface FileOffsetStoreOptions {
@@ -82,6 +81,28 @@ export interface VerifyReport {
   readonly sources: number;
   /** What is wrong, one sentence each; empty unless corrupt or unsupported. */
   readonly problems: readonly string[];
+}
+
+/**
+ * All that a store needs once it is used, loaded at the first call: whoever imports the package and keeps
+ * offsets elsewhere need not wait for it.
+ */
+type Machinery = typeof import('./machinery.js');
+
+let machinery: Promise<Machinery> | undefined;
+
+function loadMachinery(): Promise<Machinery> {
+  machinery ??= import('./machinery.js').catch((error: unknown) => {
+    // The process may be out of descriptors for the moment.
+    machinery = undefined;
+    throw error;
+  });
+  return machinery;
+}
+
+/** The file, and what there is to work on it with. */
+interface Opened extends Handle {
+  readonly machinery: Machinery;
 }
 
 const FUNCTION_OPTIONS = ['now', 'monotonicNow', 'random', 'randomUUID', 'sleep'] as const;
@@ -152,10 +173,9 @@ export class FileOffsetStore implements OffsetStore {
   readonly #path: string;
   readonly #limits: Limits;
   readonly #parts: RuntimeParts;
-  readonly #witness = new Witness();
   readonly #running = new Set<Promise<unknown>>();
   readonly #now: () => Date;
-  #handle: Promise<Handle> | undefined;
+  #handle: Promise<Opened> | undefined;
   #serializer: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -275,7 +295,7 @@ export class FileOffsetStore implements OffsetStore {
    */
   async verify(): Promise<VerifyReport> {
     this.#assertOpen();
-    return await this.#run(async ({ rounds, path }) => {
+    return await this.#run(async ({ rounds, path, machinery }) => {
       const { contents, damage, bytes, stat } = await rounds.look();
       const size = Number(stat?.size ?? 0n);
       if (contents !== undefined) {
@@ -285,7 +305,7 @@ export class FileOffsetStore implements OffsetStore {
       }
       const problems = damage === undefined ? [] : [damage.message];
       if (damage?.kind === 'newer') return { status: 'unsupported', path, bytes: size, sources: 0, problems };
-      if (damage?.kind === 'damaged') problems.push(...problemsOf(bytes));
+      if (damage?.kind === 'damaged') problems.push(...machinery.problemsOf(bytes));
       return { status: 'corrupt', path, bytes: size, sources: 0, problems };
     });
   }
@@ -309,10 +329,10 @@ export class FileOffsetStore implements OffsetStore {
    */
   async recover(): Promise<RecoverReport> {
     this.#assertOpen();
-    return await this.#run(async ({ rounds, path }) => {
+    return await this.#run(async ({ rounds, path, witness }) => {
       const { contents } = await rounds.look();
-      if (contents === undefined) return await rounds.repair(this.#witness);
-      this.#witness.accept(contents);
+      if (contents === undefined) return await rounds.repair(witness);
+      witness.accept(contents);
       return { status: 'unneeded', path, kept: undefined, saved: contents.entries.sources(), lost: [] };
     });
   }
@@ -340,14 +360,14 @@ export class FileOffsetStore implements OffsetStore {
   }
 
   async #commit(commits: readonly (readonly [string, CheckedCommit])[]): Promise<void> {
-    if (!serializerLoaded() && commits.some(([, { metadata }]) => metadata !== undefined)) {
-      this.#serializer ??= loadSerializer();
+    if (commits.some(([, { metadata }]) => metadata !== undefined)) {
+      this.#serializer ??= loadMachinery().then(({ loadSerializer }) => loadSerializer());
     }
-    await this.#run(async ({ rounds }) => {
+    await this.#run(async ({ rounds, witness, machinery }) => {
       for (const [source, { metadata }] of commits) {
-        if (metadata !== undefined) proveMetadata(source, metadata);
+        if (metadata !== undefined) machinery.proveMetadata(source, metadata);
       }
-      await rounds.change(this.#witness, (draft) => {
+      await rounds.change(witness, (draft) => {
         for (const [source, commit] of commits) {
           draft.apply(source, (current) => applyCommit(source, current, commit, this.#now));
         }
@@ -356,17 +376,17 @@ export class FileOffsetStore implements OffsetStore {
   }
 
   async #change<T>(change: (draft: Draft) => T): Promise<T> {
-    return await this.#run(({ rounds }) => rounds.change(this.#witness, change));
+    return await this.#run(({ rounds, witness }) => rounds.change(witness, change));
   }
 
   async #read<T>(sources: readonly string[], pick: (contents: Contents) => T): Promise<T> {
     this.#assertOpen();
     for (const source of sources) assertSource(source);
-    return await this.#run(async ({ rounds }) => pick(await rounds.read(this.#witness)));
+    return await this.#run(async ({ rounds, witness }) => pick(await rounds.read(witness)));
   }
 
   /** Runs work that close() waits for. Works that begin in an order reach the queue in that order. */
-  async #run<T>(work: (handle: Handle) => Promise<T>): Promise<T> {
+  async #run<T>(work: (file: Opened) => Promise<T>): Promise<T> {
     const running = this.#open().then(work);
     this.#running.add(running);
     try {
@@ -377,8 +397,8 @@ export class FileOffsetStore implements OffsetStore {
   }
 
   /** What the store needs before it can do anything; what failed is tried again at the next call. */
-  async #open(): Promise<Handle> {
-    this.#handle ??= openQueue(this.#path, this.#limits, this.#parts);
+  async #open(): Promise<Opened> {
+    this.#handle ??= this.#openQueue();
     const opening = this.#handle;
     try {
       const handle = await opening;
@@ -389,5 +409,10 @@ export class FileOffsetStore implements OffsetStore {
       this.#serializer = undefined;
       throw error;
     }
+  }
+
+  async #openQueue(): Promise<Opened> {
+    const machinery = await loadMachinery();
+    return { ...(await machinery.openQueue(this.#path, this.#limits, this.#parts)), machinery };
   }
 }

@@ -2,12 +2,15 @@ import { ioError } from './io.js';
 import { realPath } from './location.js';
 import { Rounds } from './rounds.js';
 import { type Limits, loadRuntime, type Runtime, type RuntimeParts } from './runtime.js';
+import { Witness } from './witness.js';
 
 /** The queue of a file, as one of the stores that use it has it. */
 export interface Handle {
   readonly runtime: Runtime;
   readonly path: string;
   readonly rounds: Rounds;
+  /** What this store has seen of the file. */
+  readonly witness: Witness;
   /** Lets go. The last one to do so closes the queue; what waits in it is finished first. */
   release(): Promise<void>;
 }
@@ -39,7 +42,7 @@ export async function openQueue(path: string, limits: Limits, parts: RuntimePart
   // Stores with parts of their own (tests) have queues of their own: they may stand for different processes.
   if (Object.values(parts).some((part) => part !== undefined)) {
     const rounds = new Rounds(runtime, real);
-    return { runtime, path: real, rounds, release: () => rounds.close() };
+    return { runtime, path: real, rounds, witness: new Witness(), release: () => rounds.close() };
   }
   const key = JSON.stringify([real, limits.maxFileBytes, limits.lockTimeoutMs, limits.lockHoldMs]);
   let shared = queues.get(key);
@@ -54,6 +57,7 @@ export async function openQueue(path: string, limits: Limits, parts: RuntimePart
     runtime,
     path: real,
     rounds,
+    witness: new Witness(),
     async release() {
       used.users -= 1;
       if (used.users > 0) return;
