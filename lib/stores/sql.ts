@@ -52,9 +52,9 @@ export interface SqlTable {
 }
 
 /** The offsets in a table, whichever way its statements come to be run. */
-export abstract class SqlOffsets<Table extends SqlTable> implements OffsetStore {
+export abstract class SqlOffsets implements OffsetStore {
   /** Runs the work, and wraps what it throws. */
-  protected abstract run<R>(call: SqlCall, work: (table: Table) => R | Promise<R>): Promise<R>;
+  protected abstract run<R>(call: SqlCall, work: (table: SqlTable) => R | Promise<R>): Promise<R>;
   /** Makes all commits or none; of those refused, the first gives the error. */
   protected abstract runMany(call: SqlCall, commits: readonly SourceCommit[]): Promise<void>;
   protected abstract assertOpen(): void;
