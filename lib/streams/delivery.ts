@@ -65,8 +65,8 @@ export interface DeliveryOwner<T> {
 
 /** A delivery as it leaves the stream. It is itself the node in its source's list: many may be in flight. */
 export class StreamDelivery<T> extends HandedOut implements Delivery<T> {
-  readonly value: T;
-  readonly owner: DeliveryOwner<T>;
+  declare readonly value: T;
+  declare readonly owner: DeliveryOwner<T>;
 
   constructor(value: T, place: number | Offset, metadata: Metadata | undefined, owner: DeliveryOwner<T>) {
     super(place, metadata);

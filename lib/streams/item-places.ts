@@ -39,17 +39,13 @@ interface Position {
 }
 
 /** What is done with an item once its place is known. */
-export type Taker<T, R> = (
-  item: T,
-  source: string,
-  offset: OffsetInput,
-  metadata: Metadata | undefined,
-  index: number,
-) => R;
+export interface Taker<T, R> {
+  take(item: T, source: string, offset: OffsetInput, metadata: Metadata | undefined, index: number): R;
+}
 
 /**
  * Tells of each item of a stream where it stands: its source, its offset and metadata, whether it was done in an
- * earlier run and is dropped. What is done with it then is the `take` function's.
+ * earlier run and is dropped. What is done with it then is the taker's.
  */
 export class ItemPlaces<T, R> {
   readonly #source: string | ((item: T) => string);
@@ -59,7 +55,9 @@ export class ItemPlaces<T, R> {
   /** Whether an item's offset, or whether it is dropped, depends on what is committed. */
   readonly #positioned: boolean;
   readonly #committed: (source: string) => Promise<Offset>;
-  readonly #take: Taker<T, R>;
+  readonly #taker: Taker<T, R>;
+  /** The one source of all items, where nothing is asked of an item but its offset. */
+  readonly #plainSource: string | undefined;
   readonly #positions = new Map<string, Position>();
   readonly #sources = new Set<string>();
   #index = 0;
@@ -73,7 +71,7 @@ export class ItemPlaces<T, R> {
    * @param committed - reads where a source stands, earliest or latest when nothing is committed
    * @throws TypeError or RangeError for what is no source or option
    */
-  constructor(options: PlaceOptions<T>, committed: (source: string) => Promise<Offset>, take: Taker<T, R>) {
+  constructor(options: PlaceOptions<T>, committed: (source: string) => Promise<Offset>, taker: Taker<T, R>) {
     const { source, offsetOf, metadataOf, resume = 'continue' } = options;
     if (typeof source !== 'function') assertSource(source);
     assertFunction('offsetOf', offsetOf);
@@ -87,10 +85,14 @@ export class ItemPlaces<T, R> {
     this.#skip = resume === 'skip';
     this.#positioned = this.#skip || offsetOf === undefined;
     this.#committed = committed;
-    this.#take = take;
+    this.#taker = taker;
+    if (typeof source === 'string') {
+      this.#sources.add(source);
+      if (!this.#positioned && metadataOf === undefined) this.#plainSource = source;
+    }
   }
 
-  /** The sources seen. */
+  /** The sources seen, and the one that is known beforehand. */
   get sources(): ReadonlySet<string> {
     return this.#sources;
   }
@@ -110,6 +112,10 @@ export class ItemPlaces<T, R> {
     if (this.#ended) return undefined;
     try {
       const index = this.#index++;
+      const plain = this.#plainSource;
+      if (plain !== undefined) {
+        return this.#taker.take(item, plain, this.#given(item, index, plain), undefined, index);
+      }
       const source = this.#sourceOf(item, index);
       if (!this.#positioned) return this.#pass(source, this.#given(item, index, source), item, index);
       const position = this.#positions.get(source);
@@ -146,11 +152,11 @@ export class ItemPlaces<T, R> {
 
   #pass(source: string, offset: OffsetInput, item: T, index: number): R {
     const metadata = this.#metadataOf === undefined ? undefined : this.#metadata(item, index, source);
-    return this.#take(item, source, offset, metadata, index);
+    return this.#taker.take(item, source, offset, metadata, index);
   }
 
   /**
-   * After what `take` began with an item failed: throws an error that names the item when the failure lies in what
+   * After what `take()` began with an item failed: throws an error that names the item when the failure lies in what
    * the caller's functions gave for it. Asked only then, for whoever takes the item checks the same.
    */
   check(source: string, offset: OffsetInput, metadata: Metadata | undefined, index: number): void {
@@ -197,10 +203,7 @@ export class ItemPlaces<T, R> {
   }
 
   #sourceOf(item: T, index: number): string {
-    if (typeof this.#source === 'string') {
-      if (index === 0) this.#sources.add(this.#source);
-      return this.#source;
-    }
+    if (typeof this.#source === 'string') return this.#source;
     try {
       const source = this.#source(item);
       if (!this.#sources.has(source)) {

@@ -2,7 +2,7 @@ import type { Metadata } from '../metadata.js';
 import type { OffsetInput } from '../offset.js';
 import { DONE } from '../tracker/deliveries.js';
 import type { OffsetTracker } from '../tracker/offset-tracker.js';
-import { ItemPlaces } from './item-places.js';
+import { ItemPlaces, type Taker } from './item-places.js';
 import { SourceCommits } from './source-commits.js';
 import { checkedStreamOptions, type OffsetStreamOptions } from './stream-options.js';
 
@@ -10,7 +10,7 @@ import { checkedStreamOptions, type OffsetStreamOptions } from './stream-options
  * What the forms have in common that take an item for done when it comes: the way from an item to its recorded
  * offset, and the commits at the end.
  */
-export class ItemRecorder<T> {
+export class ItemRecorder<T> implements Taker<T, boolean | Promise<boolean>> {
   readonly #tracker: OffsetTracker;
   readonly #places: ItemPlaces<T, boolean | Promise<boolean>>;
 
@@ -22,11 +22,7 @@ export class ItemRecorder<T> {
   constructor(tracker: OffsetTracker, sourceOrOptions: string | OffsetStreamOptions<T>) {
     const options = checkedStreamOptions(tracker, sourceOrOptions);
     this.#tracker = tracker;
-    this.#places = new ItemPlaces(
-      options,
-      (source) => tracker.getOffset(source),
-      (_item, source, offset, metadata, index) => this.#take(source, offset, metadata, index),
-    );
+    this.#places = new ItemPlaces(options, (source) => tracker.getOffset(source), this);
     this.commits = new SourceCommits(tracker, this.#places.sources, options.drainTimeoutMs);
     this.signal = options.signal;
     this.highWaterMark = options.highWaterMark;
@@ -42,7 +38,9 @@ export class ItemRecorder<T> {
     return this.#places.next(item);
   }
 
-  #take(
+  /** Records the item whose place was told. */
+  take(
+    _item: T,
     source: string,
     offset: OffsetInput,
     metadata: Metadata | undefined,

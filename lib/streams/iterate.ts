@@ -94,10 +94,8 @@ class OffsetIterator<T> implements AsyncGenerator<T, void, undefined> {
   ) {
     this.#iterable = iterable;
     this.#tracker = tracker;
-    this.#places = new ItemPlaces(
-      options,
-      (source) => tracker.getOffset(source),
-      (_item, source, offset, metadata, index) => {
+    this.#places = new ItemPlaces(options, (source) => tracker.getOffset(source), {
+      take: (_item, source, offset, metadata, index) => {
         this.#inHand = true;
         this.#itemSource = source;
         this.#offset = offset;
@@ -105,7 +103,7 @@ class OffsetIterator<T> implements AsyncGenerator<T, void, undefined> {
         this.#index = index;
         return true;
       },
-    );
+    });
     this.#drainTimeoutMs = options.drainTimeoutMs ?? DRAIN_TIMEOUT_MS;
     this.#commits = new SourceCommits(tracker, this.#places.sources, this.#drainTimeoutMs);
     this.#signal = options.signal;

@@ -180,7 +180,7 @@ class Batches<T, Tx> {
     this.#places = new ItemPlaces(
       options,
       async (source) => (await this.#place(source)).committed ?? Offset.earliest,
-      (item, source, offset, metadata, index) => this.#take(item, source, offset, metadata, index),
+      { take: (item, source, offset, metadata, index) => this.#take(item, source, offset, metadata, index) },
     );
   }
 

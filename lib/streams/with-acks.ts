@@ -10,7 +10,7 @@ import type { OffsetTracker, StuckReport } from '../tracker/offset-tracker.js';
 import { assertInteger, assertOptions, assertSignal, MAX_TIMER_MS } from '../validate.js';
 import { Attachment, type Commits, emitSafely } from './attachment.js';
 import { type Delivery, type DeliveryOwner, StreamDelivery } from './delivery.js';
-import { ItemPlaces } from './item-places.js';
+import { ItemPlaces, type Taker } from './item-places.js';
 import { SourceCommits } from './source-commits.js';
 import {
   checkedStreamOptions,
@@ -152,7 +152,7 @@ export function withAcks<T>(
 }
 
 /** The deliveries of one stream: how they come from items, what their acks and nacks do to it, and how it ends. */
-class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
+class DeliveryHub<T> implements Commits, DeliveryOwner<T>, Taker<T, StreamDelivery<T>> {
   readonly #tracker: OffsetTracker;
   readonly #places: ItemPlaces<T, StreamDelivery<T>>;
   readonly #maxInFlight: number;
@@ -192,11 +192,7 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
     this.#stuckAfterMs = stuckAfterMs;
     this.#drainTimeoutMs = drainTimeoutMs;
     this.onNack = onNack;
-    this.#places = new ItemPlaces(
-      options,
-      (source) => tracker.getOffset(source),
-      (item, source, offset, metadata, index) => this.#take(item, source, offset, metadata, index),
-    );
+    this.#places = new ItemPlaces(options, (source) => tracker.getOffset(source), this);
     this.commits = new SourceCommits(tracker, this.#places.sources, drainTimeoutMs);
     this.signal = options.signal;
     this.highWaterMark = options.highWaterMark;
@@ -229,7 +225,8 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T> {
     void deliveries.whenBelow(this.#maxInFlight).then(() => callback());
   }
 
-  #take(
+  /** Hands out the item whose place was told. */
+  take(
     item: T,
     source: string,
     offset: OffsetInput,

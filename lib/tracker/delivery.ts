@@ -36,9 +36,15 @@ export function assertNackPolicy(policy: unknown): void {
 /** A delivery that knows its source: what `track()` and `withAcks()` hand out. */
 export abstract class HandedOut extends DeliveryNode {
   /** Set when it is handed out. */
-  committer!: Committer;
+  declare committer: Committer;
   /** It was acked or nacked, and further calls do nothing. */
-  settled = false;
+  declare settled: boolean;
+
+  constructor(place: number | Offset, metadata: Metadata | undefined) {
+    super(place, metadata);
+    this.committer = undefined as never;
+    this.settled = false;
+  }
 
   get source(): string {
     return this.committer.source;
