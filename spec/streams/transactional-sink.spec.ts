@@ -185,18 +185,19 @@ describe('transactionalSink()', () => {
 
   it('holds items back while the timer has a batch written, and fails by the error of that', async () => {
     const hold = gate();
+    const entered = gate();
     const boom = new Error('boom');
     const stream = sink({
       maxDelayMs: 1,
       async write() {
+        entered.open();
         await hold.promise;
         throw boom;
       },
     });
     let called = 0;
-    const started = delay(20);
     stream.write(0);
-    await started;
+    await entered.promise;
     stream.write(1, () => called++);
     stream.write(2, () => called++);
     await turn();
