@@ -35,7 +35,11 @@ function interval(ms: number): CommitStrategy {
   return Object.freeze({ kind: 'interval', ms });
 }
 
-/** What makes commit strategies. The type of the same name is what it makes. */
+/**
+ * What makes commit strategies. The type of the same name is what it makes.
+ *
+ * @namespace
+ */
 export const CommitStrategy = Object.freeze({
   /** The default: `record()` resolves once its offset is committed. Repeats after a crash: the item in hand. */
   auto,

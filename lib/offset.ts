@@ -193,7 +193,11 @@ function parse(text: string): Offset {
   );
 }
 
-/** What makes, compares and prints offsets. The type of the same name is what it makes. */
+/**
+ * What makes, compares and prints offsets. The type of the same name is what it makes.
+ *
+ * @namespace
+ */
 export const Offset = Object.freeze({
   /**
    * The offset of an item that its source numbers.

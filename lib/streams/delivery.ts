@@ -11,8 +11,11 @@ import { assertInteger, quote } from '../validate.js';
  * it are acked: so each delivery wants exactly one `ack()` or `nack()` once its work is done, in any order.
  */
 export interface Delivery<T> {
+  /** The item, or what `map()` made of it. */
   readonly value: T;
+  /** The name of the item's source. */
   readonly source: string;
+  /** The item's own offset. */
   readonly offset: Offset;
 
   /**

@@ -4,6 +4,7 @@ export interface Clock {
   now(): number;
   /** Calls back once, after `ms` milliseconds; where the handle has `unref()`, idle timers use it. */
   setTimeout(callback: () => void, ms: number): unknown;
+  /** Ends what setTimeout() began. */
   clearTimeout(handle: unknown): void;
 }
 

@@ -237,10 +237,12 @@ export class OffsetTracker {
     };
   }
 
+  /** The strategy it was made with. */
   get strategy(): CommitStrategy {
     return this.#strategy;
   }
 
+  /** The reset policy it was made with. */
   get resetPolicy(): OffsetResetPolicy {
     return this.#resetPolicy;
   }

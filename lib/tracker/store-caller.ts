@@ -8,9 +8,12 @@ import { messageOf } from './failures.js';
 export interface RetryOptions {
   /** Further tries after the first, 0 … 1000. Default: 0, a failure is reported at once. */
   readonly retries?: number | undefined;
-  /** The wait before the first further try, in milliseconds; it doubles each time. Default: 100. */
+  /** The wait before the first further try, in milliseconds, 0 … 2^31-1; it doubles each time. Default: 100. */
   readonly minDelayMs?: number | undefined;
-  /** The longest wait between two tries, in milliseconds. Default: 5,000. */
+  /**
+   * The longest wait between two tries, in milliseconds, `minDelayMs` … 2^31-1. Default: 5,000, or `minDelayMs` where
+   * that is more.
+   */
   readonly maxDelayMs?: number | undefined;
 }
 
