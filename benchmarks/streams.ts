@@ -29,7 +29,7 @@ export function sourceOf(items: readonly Item[]): Readable {
   });
 }
 
-export const sink = (): Writable =>
+const sink = (): Writable =>
   new Writable({ objectMode: true, write: (_item, _encoding, done) => done() });
 
 export const bareTransform = (): Transform =>

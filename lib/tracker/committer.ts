@@ -23,7 +23,7 @@ export interface CommitterContext {
 }
 
 /** Is told what happens to a source. None of these may throw. */
-export interface CommitterListener {
+interface CommitterListener {
   readonly committed: (source: string, offset: Offset, items: number, durationMs: number) => void;
   readonly commitFailed: (source: string, offset: Offset, error: unknown, durationMs: number) => void;
   readonly fenced: (source: string, error: OffsetError) => void;

@@ -19,7 +19,7 @@ import { until } from './stream-helpers.js';
 import type { Form } from './endings-forms.js';
 
 /** How a run ends, by name. */
-export interface Ending {
+interface Ending {
   readonly name: string;
   readonly plan: Plan;
   /** What the caller sees: an error or the fields of one, or undefined for none. */
@@ -43,7 +43,7 @@ function acted(
   }));
 }
 
-export const ENDINGS: readonly Ending[] = [
+const ENDINGS: readonly Ending[] = [
   { name: 'a clean end', plan: { source: 'ends' }, sees: undefined, exists: any },
   { name: 'an upstream error', plan: { source: 'fails' }, sees: boom, exists: any },
   {
@@ -122,7 +122,7 @@ export interface Cell {
 }
 
 /** How many items are done and not committed, at any instant, at most. */
-export function boundOf({ form, bounded, commitMs }: Cell): number {
+function boundOf({ form, bounded, commitMs }: Cell): number {
   return (form.oneByOne === true ? 0 : form.inHand) + bounded.recorded(form, commitMs);
 }
 

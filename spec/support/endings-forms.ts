@@ -61,7 +61,7 @@ export interface Form {
 }
 
 /** What exists for some forms only. */
-export type Capability = 'sink' | 'break' | 'take' | 'pipeline';
+type Capability = 'sink' | 'break' | 'take' | 'pipeline';
 
 /**
  * What the streams of a run buffer, on each side. An async generator before such a stream is asked for the next item
@@ -112,7 +112,7 @@ export async function whole(flow: Promise<void>, ...streams: Array<Readable | Wr
 }
 
 /** Reads the end of a flow by a loop that leaves it, or by take(). */
-export async function leave(run: FormRun, stream: Readable, flow: Promise<void>): Promise<void> {
+async function leave(run: FormRun, stream: Readable, flow: Promise<void>): Promise<void> {
   flow.catch(() => undefined);
   if (run.leaving === 'take') {
     await stream.take(LAST_ITEM).toArray();

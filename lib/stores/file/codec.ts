@@ -28,7 +28,7 @@ import { assertSource, quote } from '../../validate.js';
 import { decodeCrate } from './crate.js';
 import { Entries, type Entry } from './entries.js';
 
-export { loadSerializer, serializerLoaded } from '../metadata-json.js';
+export { loadSerializer } from '../metadata-json.js';
 
 /** The version that this library writes, and the newest that it reads. */
 const FORMAT_VERSION = 1;
