@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import {
   ClosedError,
+  DeliveryError,
   FencedError,
   InvalidOffsetError,
   OffsetError,
@@ -31,6 +32,7 @@ const CLASSES = [
   { name: 'OffsetLockError', Class: OffsetLockError, code: 'OFFSET_LOCK_TIMEOUT', other: undefined },
   { name: 'FencedError', Class: FencedError, code: 'OFFSET_FENCED', other: undefined },
   { name: 'ClosedError', Class: ClosedError, code: 'OFFSET_CLOSED', other: undefined },
+  { name: 'DeliveryError', Class: DeliveryError, code: 'OFFSET_NACKED', other: 'OFFSET_UNACKED' },
   { name: 'UnsupportedError', Class: UnsupportedError, code: 'OFFSET_UNSUPPORTED', other: undefined },
 ] as const;
 
@@ -85,8 +87,8 @@ describe.each(CLASSES)('$name', ({ name, Class, code, other }) => {
 describe('OffsetError', () => {
   it('has every code once', () => {
     const codes = CLASSES.flatMap(({ code, other }) => (other === undefined ? [code] : [code, other]));
-    expect(new Set(codes).size).toBe(11);
-    expect(codes).toHaveLength(11);
+    expect(new Set(codes).size).toBe(13);
+    expect(codes).toHaveLength(13);
   });
 
   it('can be made with any code', () => {

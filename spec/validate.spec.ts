@@ -6,6 +6,7 @@ import {
   argumentTypeError,
   assertInteger,
   assertOptions,
+  assertSignal,
   assertSource,
   MAX_SOURCE_BYTES,
   quote,
@@ -64,6 +65,7 @@ describe('received()', () => {
     [{}, 'an object'],
     [Object.create(null), 'an object'],
     [new Named(), 'an instance of Named'],
+    [{ constructor: { name: '' } }, 'an object'],
     [new Map(), 'an instance of Map'],
     [{ constructor: 5 }, 'an object'],
     [{ constructor: { name: 5 } }, 'an object'],
@@ -186,5 +188,25 @@ describe('timeOf()', () => {
     expect(timeOf(vm.runInNewContext('new Date(5)'))).toBe(5);
     const others = [new Date(Number.NaN), 5, '5', null, undefined, {}, { getTime: () => 5 }, Date.prototype];
     expect(others.map(timeOf)).toEqual(others.map(() => Number.NaN));
+  });
+});
+
+describe('assertSignal()', () => {
+  it('takes none, a signal, and what has the shape of one in another realm', () => {
+    for (const signal of [undefined, AbortSignal.abort(), new AbortController().signal, { aborted: false }]) {
+      expect(() => assertSignal(signal)).not.toThrow();
+    }
+  });
+
+  it.each([
+    [null, 'null'],
+    ['aborted', '"aborted" (string)'],
+    [1, '1 (number)'],
+    [{}, 'an object'],
+    [new AbortController(), 'an instance of AbortController'],
+    [Object.assign(() => {}, { aborted: false }), 'a function'],
+  ])('refuses %p with a TypeError', (signal, got) => {
+    expect(() => assertSignal(signal)).toThrow(TypeError);
+    expect(() => assertSignal(signal)).toThrow(`Expected \`signal\` to be an AbortSignal, got ${got}`);
   });
 });

@@ -3,7 +3,7 @@ import type { Metadata } from '../metadata.js';
 import { Offset } from '../offset.js';
 import type { CommitOptions, OffsetStore } from '../offset-store.js';
 import { systemClock, withDeadline } from '../tracker/clock.js';
-import { listed, messageOf } from '../tracker/failures.js';
+import { listed, messageOf } from '../failures.js';
 import { learn, type Learned } from '../tracker/learn.js';
 import type { RetryOptions } from '../tracker/store-caller.js';
 import type { TransactionalOffsetStore } from '../transactional-store.js';

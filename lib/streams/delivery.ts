@@ -3,7 +3,7 @@ import type { Metadata } from '../metadata.js';
 import { Offset } from '../offset.js';
 import { HandedOut, type NackPolicy } from '../tracker/delivery.js';
 import { DONE } from '../tracker/deliveries.js';
-import { messageOf } from '../tracker/failures.js';
+import { messageOf } from '../failures.js';
 import { assertInteger, quote } from '../validate.js';
 
 /**

@@ -1,7 +1,7 @@
 import { InvalidOffsetError } from '../errors.js';
 import { copyMetadata, type Metadata } from '../metadata.js';
 import { Offset, type OffsetInput } from '../offset.js';
-import { messageOf } from '../tracker/failures.js';
+import { messageOf } from '../failures.js';
 import { argumentTypeError, assertSource, quote } from '../validate.js';
 
 /** How a stream is told, of each item, where it stands. */

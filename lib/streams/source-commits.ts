@@ -1,7 +1,7 @@
 import { ClosedError } from '../errors.js';
 import type { Offset } from '../offset.js';
 import { systemClock, withDeadline } from '../tracker/clock.js';
-import { aggregate } from '../tracker/failures.js';
+import { aggregate } from '../failures.js';
 import type { OffsetTracker } from '../tracker/offset-tracker.js';
 import { DRAIN_TIMEOUT_MS } from './stream-options.js';
 

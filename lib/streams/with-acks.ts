@@ -5,7 +5,7 @@ import type { OffsetInput } from '../offset.js';
 import { systemClock, withDeadline } from '../tracker/clock.js';
 import { assertNackPolicy, type NackPolicy } from '../tracker/delivery.js';
 import { placeOf } from '../tracker/deliveries.js';
-import { messageOf } from '../tracker/failures.js';
+import { messageOf } from '../failures.js';
 import type { OffsetTracker, StuckReport } from '../tracker/offset-tracker.js';
 import { assertInteger, assertOptions, assertSignal, MAX_TIMER_MS } from '../validate.js';
 import { Attachment, type Commits, emitSafely } from './attachment.js';

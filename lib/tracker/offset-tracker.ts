@@ -27,7 +27,7 @@ import {
   type NackPolicy,
   type TrackedDelivery,
 } from './delivery.js';
-import { aggregate, listed } from './failures.js';
+import { aggregate, listed } from '../failures.js';
 import { type RetryOptions, StoreCaller } from './store-caller.js';
 
 /** The options of an {@link OffsetTracker}. */

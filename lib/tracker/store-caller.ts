@@ -2,7 +2,7 @@ import { OffsetError, OffsetIoError, type OffsetErrorOptions } from '../errors.j
 import type { OffsetStore } from '../offset-store.js';
 import { assertInteger, assertOptions, MAX_TIMER_MS } from '../validate.js';
 import { type Clock, withDeadline } from './clock.js';
-import { messageOf } from './failures.js';
+import { messageOf } from '../failures.js';
 
 /** How often and how fast a failed call of the store is tried again. */
 export interface RetryOptions {

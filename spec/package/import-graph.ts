@@ -3,7 +3,7 @@ import path from 'node:path';
 import ts from 'typescript';
 
 /** One import, of whatever form. */
-export interface Import {
+interface Import {
   /**
    * A file of ours as seen from `lib/` (`stores/memory.ts`; one outside begins with `../`), or the name of a package;
    * undefined where it is computed, so that no check can follow it.

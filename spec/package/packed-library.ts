@@ -31,7 +31,7 @@ export const entryPoints = Object.keys(packageJson.exports)
   .map((subpath) => path.posix.join(packageJson.name, subpath));
 
 /** Not copied before packing: what is made anew, and what npm never packs. */
-const LEFT_OUT = new Set(['.git', '.stryker-tmp', 'node_modules', 'dist', 'coverage']);
+const LEFT_OUT = new Set(['.git', 'node_modules', 'dist', 'coverage']);
 
 /** Builds and packs a copy of the working tree into the folder, as publishing would: nobody else's `dist` changes. */
 export async function packLibrary(folder: string): Promise<PackReport> {

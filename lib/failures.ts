@@ -1,5 +1,5 @@
 /** The words for what failed, alike wherever commits are made. */
-import { received } from '../validate.js';
+import { received } from './validate.js';
 
 /** What an error says; one of another realm is no instance of our Error, and a store may reject with anything. */
 export function messageOf(error: unknown): string {
