@@ -29,8 +29,7 @@ export function sourceOf(items: readonly Item[]): Readable {
   });
 }
 
-const sink = (): Writable =>
-  new Writable({ objectMode: true, write: (_item, _encoding, done) => done() });
+const sink = (): Writable => new Writable({ objectMode: true, write: (_item, _encoding, done) => done() });
 
 export const bareTransform = (): Transform =>
   new Transform({ objectMode: true, transform: (item, _encoding, done) => done(null, item) });

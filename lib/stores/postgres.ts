@@ -14,7 +14,8 @@ import { type Driver, driverOf, type Query } from './postgres/drivers.js';
 import { isConflict, isTransient, RefusedSignal, wrapped } from './postgres/failures.js';
 import { PostgresTable, Statements } from './postgres/table.js';
 import { loadSerializer } from './row.js';
-import { type SourceCommit, type SqlCall, SqlOffsets, type SqlTable } from './sql.js';
+import { ENSURING, type SqlCall, SqlOffsets, TRANSACTION } from './sql.js';
+import type { SourceCommit, SqlTable } from './sql-table.js';
 import { checkedTableName } from './table-name.js';
 
 export type {
@@ -49,9 +50,6 @@ export interface PostgresOffsetStoreOptions {
 
 /** How often a statement is run again that the server undid for another's sake. */
 const MAX_CONFLICTS = 20;
-
-const ENSURING: SqlCall = { what: 'Making the table of offsets', writes: true };
-const TRANSACTION: SqlCall = { what: 'The transaction', writes: true };
 
 /**
  * Keeps offsets in a table of a Postgres database, where outputs may live, too: then both change in one transaction,

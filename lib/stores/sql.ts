@@ -3,15 +3,9 @@ import type { Checkpoint } from '../checkpoint.js';
 import { Offset, type OffsetInput } from '../offset.js';
 import type { CommitEntry, CommitOptions, OffsetStore } from '../offset-store.js';
 import { assertSource, quote } from '../validate.js';
-import { checkCommit, type CheckedCommit, copyOut, type SourceState } from './commit-rules.js';
-import {
-  decodeEpoch,
-  decodeRow,
-  loadSerializer,
-  needsSerializer,
-  rowNeedsSerializer,
-  type StoredRow,
-} from './row.js';
+import { checkCommit, copyOut } from './commit-rules.js';
+import { decodeEpoch, decodeRow, loadSerializer, needsSerializer, rowNeedsSerializer } from './row.js';
+import type { SourceCommit, SqlTable } from './sql-table.js';
 
 /** What was asked of the database, for the words of an error. */
 export interface SqlCall {
@@ -24,33 +18,6 @@ export interface SqlCall {
   readonly serializer?: boolean | undefined;
 }
 
-/** One source's part of a commit. */
-export interface SourceCommit {
-  readonly source: string;
-  readonly commit: CheckedCommit;
-}
-
-/** A row as it is listed. */
-export type ListedRow = StoredRow & { readonly source: string };
-
-/** The table of offsets, on a connection. Drivers that block answer at once, the others with a promise. */
-export interface SqlTable {
-  /** The row without its metadata, which only those who ask for it pay for. */
-  row(source: string): StoredRow | undefined | Promise<StoredRow | undefined>;
-  rowWithMetadata(source: string): StoredRow | undefined | Promise<StoredRow | undefined>;
-  /** The rows of all sources that have an offset. */
-  rows(): ListedRow[] | Promise<ListedRow[]>;
-  rowsWithMetadata(): ListedRow[] | Promise<ListedRow[]>;
-  /** @throws FencedError, InvalidOffsetError `OFFSET_BEHIND` */
-  commit(commit: SourceCommit): void | Promise<void>;
-  /** @returns the new epoch */
-  reset(source: string, offset: Offset): number | Promise<number>;
-  /** @returns the new epoch */
-  claim(source: string): number | Promise<number>;
-  clear(source: string): void | Promise<void>;
-  clearAll(): void | Promise<void>;
-}
-
 /** The offsets in a table, whichever way its statements come to be run. */
 export abstract class SqlOffsets implements OffsetStore {
   /** Runs the work, and wraps what it throws. */
@@ -61,7 +28,8 @@ export abstract class SqlOffsets implements OffsetStore {
 
   async get(source: string): Promise<Offset | undefined> {
     this.#check(source);
-    return this.run(reading(source), async (table) => stateOf(source, await table.row(source))?.offset);
+    const row = await this.run(reading(source), (table) => table.row(source));
+    return row === undefined ? undefined : decodeRow(source, row).offset;
   }
 
   async commit(source: string, offset: OffsetInput, options?: CommitOptions): Promise<void> {
@@ -87,37 +55,32 @@ export abstract class SqlOffsets implements OffsetStore {
 
   async getAll(): Promise<Map<string, Offset>> {
     this.assertOpen();
-    return this.run(LISTING, async (table) => {
-      const all = new Map<string, Offset>();
-      for (const row of await table.rows()) {
-        const { offset } = decodeRow(row.source, row);
-        if (offset !== undefined) all.set(row.source, offset);
-      }
-      return all;
-    });
+    const all = new Map<string, Offset>();
+    for (const row of await this.run(LISTING, (table) => table.rows())) {
+      const { offset } = decodeRow(row.source, row);
+      if (offset !== undefined) all.set(row.source, offset);
+    }
+    return all;
   }
 
   async inspect(source: string): Promise<Checkpoint | undefined> {
     this.#check(source);
-    return this.run(reading(source), async (table) => {
-      const row = await table.rowWithMetadata(source);
-      if (row !== undefined && rowNeedsSerializer(row)) await loadSerializer();
-      return copyOut(stateOf(source, row));
-    });
+    const row = await this.run(reading(source), (table) => table.rowWithMetadata(source));
+    if (row === undefined) return undefined;
+    if (rowNeedsSerializer(row)) await loadSerializer();
+    return copyOut(decodeRow(source, row));
   }
 
   async inspectAll(): Promise<Map<string, Checkpoint>> {
     this.assertOpen();
-    return this.run(LISTING, async (table) => {
-      const rows = await table.rowsWithMetadata();
-      if (rows.some(rowNeedsSerializer)) await loadSerializer();
-      const all = new Map<string, Checkpoint>();
-      for (const row of rows) {
-        const checkpoint = copyOut(decodeRow(row.source, row));
-        if (checkpoint !== undefined) all.set(row.source, checkpoint);
-      }
-      return all;
-    });
+    const rows = await this.run(LISTING, (table) => table.rowsWithMetadata());
+    if (rows.some(rowNeedsSerializer)) await loadSerializer();
+    const all = new Map<string, Checkpoint>();
+    for (const row of rows) {
+      const checkpoint = copyOut(decodeRow(row.source, row));
+      if (checkpoint !== undefined) all.set(row.source, checkpoint);
+    }
+    return all;
   }
 
   async epoch(source: string): Promise<number> {
@@ -156,12 +119,10 @@ export abstract class SqlOffsets implements OffsetStore {
   }
 }
 
+export const ENSURING: SqlCall = { what: 'Making the table of offsets', writes: true };
+export const TRANSACTION: SqlCall = { what: 'The transaction', writes: true };
 const LISTING: SqlCall = { what: 'Reading all sources', writes: false };
 
 function reading(source: string): SqlCall {
   return { what: `Reading source ${quote(source)}`, source, writes: false };
-}
-
-function stateOf(source: string, row: StoredRow | undefined): SourceState | undefined {
-  return row === undefined ? undefined : decodeRow(source, row);
 }

@@ -1,38 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Checkpoint } from '../checkpoint.js';
 import { ClosedError, OffsetIoError } from '../errors.js';
-import { Offset, type OffsetInput } from '../offset.js';
-import type { CommitEntry, CommitOptions, OffsetStore } from '../offset-store.js';
+import type { OffsetStore } from '../offset-store.js';
 import type { TransactionalOffsetStore } from '../transactional-store.js';
-import {
-  argumentTypeError,
-  assertInteger,
-  assertOptions,
-  assertSource,
-  MAX_TIMER_MS,
-  quote,
-} from '../validate.js';
-import { checkCommit, copyOut, type SourceState } from './commit-rules.js';
-import {
-  decodeEpoch,
-  decodeRow,
-  loadSerializer,
-  needsSerializer,
-  rowNeedsSerializer,
-  type StoredRow,
-} from './row.js';
+import { argumentTypeError, assertInteger, assertOptions, MAX_TIMER_MS } from '../validate.js';
+import { loadSerializer } from './row.js';
+import { ENSURING, type SqlCall, SqlOffsets, TRANSACTION } from './sql.js';
+import type { SourceCommit } from './sql-table.js';
 import {
   inTransaction,
   isBusy,
   isCausedByBusy,
   isClosed,
-  type SqliteCall,
   type SqliteDatabase,
   wrapped,
 } from './sqlite/driver.js';
 import { SqliteTable } from './sqlite/table.js';
-import { Turns } from './sqlite/turns.js';
 import { checkedTableName, type TableName } from './table-name.js';
+import { Turns } from './turns.js';
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite/driver.js';
 
@@ -54,123 +38,6 @@ export interface SqliteOffsetStoreOptions {
 /** The wait before a further try where the database is locked, in milliseconds; it doubles each time, up to the longest. */
 const BUSY_DELAY_MS = 1;
 const LONGEST_BUSY_DELAY_MS = 50;
-
-/** The offsets in a table, whichever way its statements come to be run. */
-abstract class SqliteOffsets implements OffsetStore {
-  /** Runs the work, whose statements nobody comes between, and wraps what it throws. */
-  protected abstract run<R>(call: SqliteCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R>;
-  /** The same in a transaction. */
-  protected abstract runAtomically(call: SqliteCall, work: (table: SqliteTable) => void): Promise<void>;
-  protected abstract assertOpen(): void;
-
-  async get(source: string): Promise<Offset | undefined> {
-    this.#check(source);
-    return this.run(reading(source), (table) => stateOf(source, table.row(source))?.offset);
-  }
-
-  async commit(source: string, offset: OffsetInput, options?: CommitOptions): Promise<void> {
-    this.#check(source);
-    const commit = checkCommit(offset, options);
-    const serializer = needsSerializer(commit.metadata);
-    const call = { what: `Commit of source ${quote(source)}`, source, writes: true, serializer };
-    return this.run(call, (table) => table.commit({ source, commit }));
-  }
-
-  async commitMany(entries: Iterable<CommitEntry>): Promise<void> {
-    this.assertOpen();
-    const commits = [...entries].map((entry) => {
-      const { source, offset } = entry;
-      assertSource(source);
-      return { source, commit: checkCommit(offset, entry) };
-    });
-    if (commits.length === 0) return;
-    const serializer = commits.some(({ commit }) => needsSerializer(commit.metadata));
-    const call = { what: `Commit of ${commits.length} entries`, writes: true, serializer };
-    await this.runAtomically(call, (table) => table.commitMany(commits));
-  }
-
-  async getAll(): Promise<Map<string, Offset>> {
-    this.assertOpen();
-    return this.run(LISTING, (table) => {
-      const all = new Map<string, Offset>();
-      for (const row of table.rows()) {
-        const { offset } = decodeRow(row.source, row);
-        if (offset !== undefined) all.set(row.source, offset);
-      }
-      return all;
-    });
-  }
-
-  async inspect(source: string): Promise<Checkpoint | undefined> {
-    this.#check(source);
-    return this.run(reading(source), async (table) => {
-      const row = table.rowWithMetadata(source);
-      if (row !== undefined && rowNeedsSerializer(row)) await loadSerializer();
-      return copyOut(stateOf(source, row));
-    });
-  }
-
-  async inspectAll(): Promise<Map<string, Checkpoint>> {
-    this.assertOpen();
-    return this.run(LISTING, async (table) => {
-      const rows = table.rowsWithMetadata();
-      if (rows.some(rowNeedsSerializer)) await loadSerializer();
-      const all = new Map<string, Checkpoint>();
-      for (const row of rows) {
-        const checkpoint = copyOut(decodeRow(row.source, row));
-        if (checkpoint !== undefined) all.set(row.source, checkpoint);
-      }
-      return all;
-    });
-  }
-
-  async epoch(source: string): Promise<number> {
-    this.#check(source);
-    const row = await this.run(reading(source), (table) => table.row(source));
-    return row === undefined ? 0 : decodeEpoch(source, row.epoch);
-  }
-
-  async reset(source: string, offset: OffsetInput): Promise<number> {
-    this.#check(source);
-    const checked = Offset.from(offset);
-    const call = { what: `Reset of source ${quote(source)}`, source, writes: true };
-    return this.run(call, (table) => table.reset(source, checked));
-  }
-
-  async claim(source: string): Promise<number> {
-    this.#check(source);
-    const call = { what: `Claim of source ${quote(source)}`, source, writes: true };
-    return this.run(call, (table) => table.claim(source));
-  }
-
-  async clear(source: string): Promise<void> {
-    this.#check(source);
-    const call = { what: `Clear of source ${quote(source)}`, source, writes: true };
-    return this.run(call, (table) => table.clear(source));
-  }
-
-  async clearAll(): Promise<void> {
-    this.assertOpen();
-    return this.run({ what: 'Clear of all sources', writes: true }, (table) => table.clearAll());
-  }
-
-  #check(source: string): void {
-    this.assertOpen();
-    assertSource(source);
-  }
-}
-
-const ENSURING: SqliteCall = { what: 'Making the table of offsets', writes: true };
-const TRANSACTION: SqliteCall = { what: 'The transaction', writes: true };
-const LISTING: SqliteCall = { what: 'Reading all sources', writes: false };
-
-function reading(source: string): SqliteCall {
-  return { what: `Reading source ${quote(source)}`, source, writes: false };
-}
-
-function stateOf(source: string, row: StoredRow | undefined): SourceState | undefined {
-  return row === undefined ? undefined : decodeRow(source, row);
-}
 
 /**
  * Keeps offsets in a table of a SQLite database, where outputs may live, too: then both change in one transaction,
@@ -212,7 +79,7 @@ function stateOf(source: string, row: StoredRow | undefined): SourceState | unde
  * ```
  */
 export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
-  extends SqliteOffsets
+  extends SqlOffsets
   implements TransactionalOffsetStore<Db>
 {
   readonly #database: Db;
@@ -329,7 +196,7 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
     if (this.#closed) throw new ClosedError('This SqliteOffsetStore was closed; make a new one');
   }
 
-  protected run<R>(call: SqliteCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
+  protected run<R>(call: SqlCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
     return this.#inTurn(call, (table) =>
       this.#untilFree(call, () => {
         this.#prepare(table);
@@ -338,11 +205,11 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
     );
   }
 
-  protected runAtomically(call: SqliteCall, work: (table: SqliteTable) => void): Promise<void> {
+  protected runMany(call: SqlCall, commits: readonly SourceCommit[]): Promise<void> {
     return this.run(call, (table) => {
       table.begin();
       try {
-        work(table);
+        table.commitMany(commits);
         table.end();
       } catch (error) {
         table.rollBack();
@@ -365,7 +232,7 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
   }
 
   /** Has the connection to itself while the work goes on. */
-  async #inTurn<R>(call: SqliteCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
+  async #inTurn<R>(call: SqlCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
     this.#calls++;
     try {
       if (call.serializer === true) await loadSerializer();
@@ -384,7 +251,7 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
     }
   }
 
-  #assertUsable({ what, source }: SqliteCall): void {
+  #assertUsable({ what, source }: SqlCall): void {
     if (isClosed(this.#database)) {
       throw new ClosedError(`${what} failed: its connection was closed; make a new store on an open one`, {
         source,
@@ -400,7 +267,7 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
   }
 
   /** Does it, again and again while another connection holds the lock; a promise only where that is so. */
-  #untilFree<R>(call: SqliteCall, attempt: () => R | Promise<R>): R | Promise<R> {
+  #untilFree<R>(call: SqlCall, attempt: () => R | Promise<R>): R | Promise<R> {
     try {
       return attempt();
     } catch (error) {
@@ -409,7 +276,7 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
     }
   }
 
-  async #retry<R>(call: SqliteCall, attempt: () => R | Promise<R>, firstError: unknown): Promise<R> {
+  async #retry<R>(call: SqlCall, attempt: () => R | Promise<R>, firstError: unknown): Promise<R> {
     const untilMs = performance.now() + this.#lockTimeoutMs;
     let busy = firstError;
     for (let delayMs = BUSY_DELAY_MS; performance.now() < untilMs; delayMs *= 2) {
@@ -427,7 +294,7 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
 }
 
 /** The offsets inside a transaction of the caller's. */
-class SqliteTransactionOffsets extends SqliteOffsets {
+class SqliteTransactionOffsets extends SqlOffsets {
   readonly #database: SqliteDatabase;
   readonly #table: SqliteTable;
 
@@ -441,7 +308,7 @@ class SqliteTransactionOffsets extends SqliteOffsets {
     this.#table = table;
   }
 
-  protected async run<R>(call: SqliteCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
+  protected async run<R>(call: SqlCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
     if (call.serializer === true) await loadSerializer();
     try {
       if (inTransaction(this.#database) === false) {
@@ -458,8 +325,8 @@ class SqliteTransactionOffsets extends SqliteOffsets {
     }
   }
 
-  protected runAtomically(call: SqliteCall, work: (table: SqliteTable) => void): Promise<void> {
-    return this.run(call, work);
+  protected runMany(call: SqlCall, commits: readonly SourceCommit[]): Promise<void> {
+    return this.run(call, (table) => table.commitMany(commits));
   }
 }
 

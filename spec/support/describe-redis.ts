@@ -1,18 +1,7 @@
-import { describe, it } from '@jest/globals';
+import { describeWithServer } from './own-server.js';
 import { missingRedis } from './redis-server.js';
 
-/** As `describe`, for specs that need redis-server: one skipped test where there is none, a failing one under CI. */
+/** As `describe`, for specs that need redis-server. */
 export function describeRedis(title: string, body: () => void): void {
-  const missing = missingRedis();
-  if (missing === undefined) {
-    describe(title, body);
-  } else if (process.env['CI'] === undefined) {
-    describe(title, () => it.skip(`skipped: ${missing}`, () => {}));
-  } else {
-    describe(title, () => {
-      it('has what it needs', () => {
-        throw new Error(`Expected redis-server to be installed under CI: ${missing}`);
-      });
-    });
-  }
+  describeWithServer(title, missingRedis(), body);
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'pg';
-import { bundle } from './bundle.js';
+import { bundleWorker } from './bundle.js';
 import { PostgresServer } from './postgres-server.js';
 import { type Cut, TcpProxy } from './tcp-proxy.js';
 
@@ -102,8 +102,7 @@ export async function weather(storm: Storm): Promise<Aftermath> {
     const file = join(folder, 'flights.jsonl');
     await writeFlights(file, storm.lines);
     // Compiled once, for a worker has to be started many times.
-    const program = join(folder, 'worker.cjs');
-    await bundle('postgres-flights-worker.ts', program);
+    const program = await bundleWorker('postgres-flights-worker.ts', folder);
     // Without a key: what is written twice is there twice.
     await admin.query('CREATE TABLE calm (position bigint, line text); CREATE TABLE storm (LIKE calm)');
 

@@ -1,14 +1,13 @@
 /** A real Postgres of a spec's own: Debian's binaries, a free loopback port, a data directory of its own. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { appendFile, chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { describe, it } from '@jest/globals';
+import { describeWithServer, freePort, spawnBound } from './own-server.js';
 
 const run = promisify(execFile);
 
@@ -44,26 +43,13 @@ export function findPostgres(): string | undefined {
   });
 }
 
-/**
- * A group of tests that need a server. Where there is no Postgres it is one skipped line; under CI, where there has
- * to be one, it is a failure.
- */
+/** As `describe`, for specs that need Postgres. */
 export function describeWithPostgres(title: string, body: () => void): void {
-  if (findPostgres() !== undefined) {
-    describe(title, body);
-  } else if (process.env['CI']) {
-    describe(title, () => {
-      it('finds Postgres', () => {
-        throw new Error(
-          'Expected initdb and postgres in /usr/lib/postgresql/*/bin or the PATH; install postgresql',
-        );
-      });
-    });
-  } else {
-    describe.skip(`${title}: skipped, for there is no Postgres here (apt-get install postgresql)`, () => {
-      it('needs a server', () => {});
-    });
-  }
+  const missing =
+    findPostgres() === undefined
+      ? 'there is no initdb and postgres in /usr/lib/postgresql/*/bin or the PATH (apt-get install postgresql)'
+      : undefined;
+  describeWithServer(title, missing, body);
 }
 
 /** The server refuses to run as root, so under root it runs as the user that its package made. */
@@ -77,15 +63,6 @@ function identity(): { uid: number; gid: number } | undefined {
     throw new Error('Expected a user "postgres" to run the server as, for it refuses to run as root');
   }
   return { uid: Number(uid), gid: Number(gid) };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 export interface UrlParts {
@@ -190,14 +167,14 @@ export class PostgresServer {
     const deadline = Date.now() + START_TIMEOUT_MS;
     for (;;) {
       this.#log = '';
-      const child = spawn(join(this.#binaries, 'postgres'), ['-D', this.#data], {
+      const child = spawnBound(join(this.#binaries, 'postgres'), ['-D', this.#data], {
         ...identity(),
         cwd: this.#directory,
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       const exited = once(child, 'exit');
       const ready = new Promise<boolean>((resolve) => {
-        child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        child.stderr!.setEncoding('utf8').on('data', (text: string) => {
           this.#log = (this.#log + text).slice(-20_000);
           if (/ready to accept (?:read-only )?connections/.test(this.#log)) resolve(true);
         });

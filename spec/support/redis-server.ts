@@ -1,11 +1,11 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { freePort, spawnBound } from './own-server.js';
 
 /** Directives of redis.conf by name, such as `{ appendonly: 'yes', requirepass: 'secret' }`. */
 export type RedisConfig = Readonly<Record<string, string>>;
@@ -27,18 +27,6 @@ export function missingRedis(): string | undefined {
     : 'there is no redis-server on the PATH';
 }
 
-/** A port of the loopback interface that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('Expected a TCP address');
-  return address.port;
-}
-
 /** A redis-server of our own, on a free loopback port and in a temporary directory of its own. */
 export class RedisServer {
   readonly port: number;
@@ -46,7 +34,6 @@ export class RedisServer {
   readonly #config: RedisConfig;
   #process: ChildProcess | undefined;
   #exited: Promise<unknown> = Promise.resolve();
-  readonly #killAtExit = (): void => void this.#process?.kill('SIGKILL');
 
   private constructor(port: number, directory: string, config: RedisConfig) {
     this.port = port;
@@ -61,7 +48,6 @@ export class RedisServer {
       const server = new RedisServer(await freePort(), directory, { ...QUIET, ...config });
       try {
         await server.start();
-        process.on('exit', server.#killAtExit);
         return server;
       } catch (error) {
         // Somebody else may have taken the port meanwhile.
@@ -86,7 +72,7 @@ export class RedisServer {
   async start(further: RedisConfig = {}): Promise<void> {
     const directives = { ...this.#config, ...further, port: String(this.port), dir: this.directory };
     const args = Object.entries(directives).flatMap(([name, value]) => [`--${name}`, value]);
-    const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawnBound('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
     this.#process = child;
     this.#exited = once(child, 'exit');
     const lines: string[] = [];
@@ -95,7 +81,7 @@ export class RedisServer {
       child.once('exit', (code) =>
         reject(new Error(`redis-server ended with code ${code}:\n${lines.join('\n')}`)),
       );
-      const reader = createInterface({ input: child.stdout });
+      const reader = createInterface({ input: child.stdout! });
       reader.on('line', (line) => {
         if (line.includes('Ready to accept connections')) resolve();
         // What it says later is of no interest, but has to be read, or else the pipe fills up.
@@ -114,7 +100,6 @@ export class RedisServer {
   /** Ends it, and removes its data. */
   async stop(): Promise<void> {
     await this.kill();
-    process.off('exit', this.#killAtExit);
     await rm(this.directory, { recursive: true, force: true });
   }
 

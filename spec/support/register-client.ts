@@ -1,4 +1,5 @@
 /** What a process does to a store that others use too, and writes down for the history's checker. */
+import { setTimeout } from 'node:timers/promises';
 import { OffsetError } from '../../lib/errors.js';
 import { Offset } from '../../lib/offset.js';
 import type { OffsetStore } from '../../lib/offset-store.js';
@@ -13,6 +14,8 @@ export interface RegisterJob {
   readonly operations: number;
   /** Whether it claims sources now and then, and commits under the epoch that it claimed last. */
   readonly claims: boolean;
+  /** How many clients there are, where each waits for all of them before it begins. */
+  readonly clients?: number;
 }
 
 /** Commits, reads and claims as it comes; each commit goes a little beyond what was seen last, or stays behind it. */
@@ -22,6 +25,7 @@ export async function useRegister(
   random: Random,
   note: (operation: Operation) => void,
 ): Promise<void> {
+  if (job.clients !== undefined) await meet(store, job.process, job.clients);
   const seen = new Map<string, bigint>();
   const epochs = new Map<string, number>();
   for (let count = 0; count < job.operations; count += 1) {
@@ -50,6 +54,15 @@ export async function useRegister(
       if (done !== undefined) seen.set(source, done);
     }
   }
+}
+
+/** Waits for the others, through the store that they share. */
+async function meet(store: OffsetStore, name: string, clients: number): Promise<void> {
+  const here = 'here: ';
+  await store.commit(`${here}${name}`, Offset.sequence(0n));
+  const present = async (): Promise<number> =>
+    [...(await store.getAll()).keys()].filter((source) => source.startsWith(here)).length;
+  while ((await present()) < clients) await setTimeout(5);
 }
 
 async function noted(

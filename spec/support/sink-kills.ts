@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { bundleWorker } from './bundle-worker.js';
+import { bundleWorker } from './bundle.js';
 import type { Databases } from './sqlite.js';
 
 /** The first flights of vega-datasets, one on a line. */
@@ -55,7 +55,7 @@ export async function killAgainAndAgain(
   options: { readonly flights: string; readonly kills: number; readonly batchSize: number },
 ): Promise<Proof> {
   const { flights, kills, batchSize } = options;
-  const worker = await bundleWorker('spec/support/sink-worker.ts', databases.folder);
+  const worker = await bundleWorker('sink-worker.ts', databases.folder);
   const killed = databases.file;
   const whole = path.join(databases.folder, 'whole.db');
   const rest = [String(batchSize)];

@@ -1,7 +1,7 @@
 /** How statements get to the server through each of the drivers, and how transactions begin and end. */
 import { ClosedError, OffsetIoError } from '../../errors.js';
 import type { SqlCall } from '../sql.js';
-import { Turns } from '../sqlite/turns.js';
+import { Turns } from '../turns.js';
 import {
   inTransaction,
   isPool,

@@ -1,6 +1,6 @@
 /** What goes wrong between a driver and its server, in our errors. */
 import { OffsetError, OffsetIoError } from '../../errors.js';
-import { messageOf } from '../../tracker/failures.js';
+import { messageOf } from '../../failures.js';
 import type { SqlCall } from '../sql.js';
 
 /** There is no connection, and so nothing was sent: the error says why. */

@@ -1,11 +1,23 @@
 import { createHash } from 'node:crypto';
-import { OffsetIoError, OffsetSerializationError } from '../../errors.js';
-import { Offset } from '../../offset.js';
-import { messageOf } from '../../tracker/failures.js';
+import { OffsetIoError } from '../../errors.js';
+import type { Offset } from '../../offset.js';
+import { messageOf } from '../../failures.js';
 import { quote } from '../../validate.js';
-import { applyCommit, type SourceState } from '../commit-rules.js';
+import type { SourceState } from '../commit-rules.js';
 import { decodeEpoch, decodeRow, encodeMetadata, encodePosition, type StoredRow } from '../row.js';
-import type { ListedRow, SourceCommit, SqlTable } from '../sql.js';
+import {
+  applied,
+  conditionOfChange,
+  FORGOTTEN,
+  type ListedRow,
+  MAX_TRIES,
+  otherTableError,
+  REPLACED,
+  type SourceCommit,
+  type SqlTable,
+  stateOf,
+  stubbornError,
+} from '../sql-table.js';
 import type { TableName } from '../table-name.js';
 import type { PostgresValue } from './client.js';
 import type { Query, Statement } from './drivers.js';
@@ -21,24 +33,9 @@ const COLUMNS: Readonly<Record<string, readonly [definition: string, type: strin
   committed_at: ['timestamptz(3)', 'timestamp with time zone'],
 };
 
-// The parts of a commit's statement: `old` is what is kept, `excluded` what is to be.
-const REPLACED =
-  'kind = excluded.kind, position = excluded.position, metadata = excluded.metadata, committed_at = excluded.committed_at';
-const NEW =
-  'old.kind IS DISTINCT FROM excluded.kind OR ' +
-  '(old.position = excluded.position AND excluded.metadata IS NOT NULL AND old.metadata IS DISTINCT FROM excluded.metadata)';
-const ANOTHER_POSITION = 'old.position <> excluded.position';
-const LATER_POSITION =
-  'old.position COLLATE "C" < excluded.position COLLATE "C" OR ' +
-  "(old.kind NOT IN ('sequence', 'timestamp') AND old.position <> excluded.position)";
-const FORGOTTEN = 'kind = NULL, position = NULL, metadata = NULL, committed_at = NULL';
+const changed = conditionOfChange('IS DISTINCT FROM', ' COLLATE "C"');
 
 const COMMITTED_AT_MS = 'round(extract(epoch FROM committed_at) * 1000)::bigint::text';
-
-/** How often a commit is tried again that was refused by what then is there no more. */
-const MAX_TRIES = 100;
-
-const now = (): Date => new Date();
 
 /** The statements on a table. Drivers prepare each once for a connection, by its name. */
 export class Statements {
@@ -57,12 +54,11 @@ export class Statements {
 
   /** The rules of a commit as one statement, so that they hold whoever else commits. */
   commit(epoch: number | undefined, allowRegression: boolean): Statement {
-    const forward = allowRegression ? ANOTHER_POSITION : LATER_POSITION;
     if (epoch === undefined || epoch === 0) {
       return this.#statement(
         `INSERT INTO ${this.table.quoted} AS old (source, kind, position, metadata, committed_at) ` +
           'VALUES ($1::text, $2::text, $3::text, $4::text, clock_timestamp()) ' +
-          `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE (${NEW} OR ${forward})` +
+          `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE ${changed(allowRegression)}` +
           (epoch === 0 ? ' AND old.epoch = 0' : '') +
           ' RETURNING true',
       );
@@ -72,21 +68,20 @@ export class Statements {
       `UPDATE ${this.table.quoted} AS old SET ${REPLACED} ` +
         'FROM (SELECT $1::text AS source, $2::text AS kind, $3::text AS position, $4::text AS metadata, ' +
         'clock_timestamp() AS committed_at) AS excluded ' +
-        `WHERE old.source = excluded.source AND old.epoch = $5::bigint AND (${NEW} OR ${forward}) RETURNING true`,
+        `WHERE old.source = excluded.source AND old.epoch = $5::bigint AND ${changed(allowRegression)} RETURNING true`,
     );
   }
 
   /** The same for any number of sources, each of which is given once. */
   commitMany(fenced: boolean, allowRegression: boolean): Statement {
     const table = this.table.quoted;
-    const forward = allowRegression ? ANOTHER_POSITION : LATER_POSITION;
     return this.#statement(
       `INSERT INTO ${table} AS old (source, epoch, kind, position, metadata, committed_at) ` +
         'SELECT new.source, new.epoch, new.kind, new.position, new.metadata, clock_timestamp() ' +
         'FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) ' +
         'AS new (source, epoch, kind, position, metadata) ' +
         `WHERE new.epoch = 0 OR new.epoch = (SELECT epoch FROM ${table} AS known WHERE known.source = new.source) ` +
-        `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE (${NEW} OR ${forward})` +
+        `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE ${changed(allowRegression)}` +
         (fenced ? ' AND old.epoch = excluded.epoch' : '') +
         ' RETURNING source',
     );
@@ -198,13 +193,21 @@ export class PostgresTable implements SqlTable {
       if (columns.size === 0) throw this.#notMade(new Error('it was made, and yet it is not there'));
     }
     const missing = Object.keys(COLUMNS).filter((name) => !columns.has(name));
-    if (missing.length > 0) throw this.#otherTable(`has no column ${missing.join(', no ')}`);
+    if (missing.length > 0)
+      throw otherTableError(this.#statements.table, `has no column ${missing.join(', no ')}`);
     for (const [name, [, type]] of Object.entries(COLUMNS)) {
       const found = columns.get(name)!.type;
-      if (found !== type) throw this.#otherTable(`has a column ${name} of type ${found}, and not ${type}`);
+      if (found !== type)
+        throw otherTableError(
+          this.#statements.table,
+          `has a column ${name} of type ${found}, and not ${type}`,
+        );
     }
     if (!columns.get('source')!.unique) {
-      throw this.#otherTable('has neither a primary key nor a unique index on the column source alone');
+      throw otherTableError(
+        this.#statements.table,
+        'has neither a primary key nor a unique index on the column source alone',
+      );
     }
   }
 
@@ -236,14 +239,6 @@ export class PostgresTable implements SqlTable {
         (reasons[sqlStateOf(error) ?? ''] ??
           'Where this user may not make it, run the SQL of schema() as somebody who may'),
       { cause: error },
-    );
-  }
-
-  #otherTable(problem: string): OffsetSerializationError {
-    return new OffsetSerializationError(
-      `The table ${quote(this.#statements.table.quoted)} cannot be taken for offsets: it ${problem}. Nothing was changed. Choose ` +
-        'another name with the option `table`, or make the table as schema() says',
-      { code: 'OFFSET_CORRUPT' },
     );
   }
 
@@ -279,7 +274,7 @@ export class PostgresTable implements SqlTable {
       const current = stateOf(source, row);
       if (applied(one, current, row?.metadata) === current) return;
     }
-    throw this.#stubborn(one);
+    throw stubbornError(one);
   }
 
   /**
@@ -338,7 +333,7 @@ export class PostgresTable implements SqlTable {
       const current = after.has(source) ? after.get(source) : states.get(source)?.state;
       after.set(source, applied(one, current, states.get(source)?.metadata));
     }
-    if (tries >= MAX_TRIES) throw this.#stubborn(commits[0]!);
+    if (tries >= MAX_TRIES) throw stubbornError(commits[0]!);
   }
 
   async #statesOf(
@@ -353,14 +348,6 @@ export class PostgresTable implements SqlTable {
           row.source,
           { state: decodeRow(row.source, { ...row, metadata: null }), metadata: row.metadata },
         ]),
-    );
-  }
-
-  #stubborn({ source, commit }: SourceCommit): OffsetIoError {
-    return new OffsetIoError(
-      `The commit of ${quote(Offset.format(commit.offset))} for source ${quote(source)} changed no row in ${MAX_TRIES} tries, ` +
-        'though nothing stood against it each time; is there a trigger or a rule on the table?',
-      { source },
     );
   }
 
@@ -384,21 +371,6 @@ export class PostgresTable implements SqlTable {
   async clearAll(): Promise<void> {
     await this.#query(this.#statements.clearAll());
   }
-}
-
-/** What is kept after the commit, of a row whose metadata is only compared. */
-function applied(
-  { source, commit }: SourceCommit,
-  current: SourceState | undefined,
-  storedMetadata: unknown,
-): SourceState {
-  const { metadata } = commit;
-  const same = metadata !== undefined && encodeMetadata(source, metadata) === storedMetadata;
-  return applyCommit(source, current, same ? { ...commit, metadata: undefined } : commit, now);
-}
-
-function stateOf(source: string, row: StoredRow | undefined): SourceState | undefined {
-  return row === undefined ? undefined : decodeRow(source, { ...row, metadata: null });
 }
 
 function storedRow([epoch, kind, position, committedAt, metadata]: readonly unknown[]): StoredRow {

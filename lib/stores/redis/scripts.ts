@@ -61,8 +61,8 @@ local function raised(epoch)
 end
 `;
 
-function script(body: string): RedisScript {
-  const lua = `${COMMON}${body}`.trim();
+function script(body: string, before = ''): RedisScript {
+  const lua = `${before}${COMMON}${body}`.trim();
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
 
@@ -78,11 +78,34 @@ return strange(redis.call('HGET', key, '')) or {'done', redis.call('HGETALL', ke
 `);
 
 /**
- * ARGV: for each entry its source, and the text `<epoch or nothing> <1 to allow a regression, or nothing> <kind> <time>
- * <metadata>\n<position>`; for many entries all of that as one JSON list. Commits all or none.
+ * Most commits are of one source, fenced, and ahead of what is there. One pattern then tells all: it fits a sound value at
+ * this epoch and of this kind, and finds its position. It takes half as long as what is there for all commits, which
+ * decides where it does not fit.
  */
-export const COMMIT = script(`
-local list = #ARGV == 1 and cjson.decode(ARGV[1]) or ARGV
+const AHEAD = `
+if #ARGV == 4 then
+  local found = redis.call('HMGET', KEYS[1], '', ARGV[1])
+  local place = found[1] == '${FORMAT}' and found[2] and string.match(found[2], ARGV[3])
+  if place and #place == #ARGV[4] and place < ARGV[4] then
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+    return {'done'}
+  end
+end
+`;
+
+/** The further arguments of {@link COMMIT} for a commit of one source: the pattern, and the position. */
+export function aheadOf(epoch: number, kind: 'sequence' | 'timestamp', position: string): [string, string] {
+  return [`^${epoch} ${kind} %-?%d+ [^\n]*\n(%d+)$`, position];
+}
+
+/**
+ * ARGV: for each entry its source, and the text `<epoch or nothing><! to allow a regression, or nothing> <kind> <time>
+ * <metadata>\n<position>`, with {@link aheadOf} behind the only one where that can be told; for many entries all of
+ * that as one JSON list. Commits all or none.
+ */
+export const COMMIT = script(
+  `
+local list = #ARGV == 1 and cjson.decode(ARGV[1]) or {ARGV[1], ARGV[2]}
 local values, changed, header = {}, {}, nil
 for first = 1, #list, 2000 do
   local fields = {''}
@@ -104,7 +127,7 @@ for index = 1, #list, 2 do
     if not current then return {'damaged', source, value} end
   end
   local epoch, regression, offset, kind, metadata, position =
-    string.match(list[index + 1], '^(%d*) (1?) ((%a+) %-?%d+ ([^\\n]*)\\n(.*))$')
+    string.match(list[index + 1], '^(%d*)(!?) ((%a+) %-?%d+ ([^\\n]*)\\n(.*))$')
   if epoch ~= '' and epoch ~= current then
     return {'refused', tostring((index + 1) / 2), value or nil}
   end
@@ -119,7 +142,9 @@ for index = 1, #list, 2 do
 end
 if #changed > 0 then write(header, changed, values) end
 return {'done'}
-`);
+`,
+  AHEAD,
+);
 
 /**
  * ARGV: a source, and what follows the epoch in its value from now on; without it that stays. Raises the epoch, and

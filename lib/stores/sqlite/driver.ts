@@ -6,7 +6,8 @@ import {
   OffsetLockError,
   OffsetSerializationError,
 } from '../../errors.js';
-import { messageOf } from '../../tracker/failures.js';
+import { messageOf } from '../../failures.js';
+import type { SqlCall } from '../sql.js';
 
 /** What is bound to a statement. */
 export type SqliteValue = string | number | null;
@@ -78,19 +79,8 @@ export function isCausedByBusy(error: unknown): boolean {
   return false;
 }
 
-/** What was asked of the database, for the words of an error. */
-export interface SqliteCall {
-  /** Such as `Commit of source "a"`. */
-  readonly what: string;
-  readonly source?: string | undefined;
-  /** Whether the database changes by it. */
-  readonly writes: boolean;
-  /** Whether superjson has to be loaded first. */
-  readonly serializer?: boolean | undefined;
-}
-
 /** Our error for that of a driver; one of ours stays as it is. */
-export function wrapped(error: unknown, call: SqliteCall, database: SqliteDatabase): OffsetError {
+export function wrapped(error: unknown, call: SqlCall, database: SqliteDatabase): OffsetError {
   if (error instanceof OffsetError) return error;
   const { source, writes } = call;
   const message = `${call.what} failed: ${messageOf(error)}`;

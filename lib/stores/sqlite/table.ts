@@ -1,9 +1,21 @@
-import { OffsetIoError, OffsetSerializationError } from '../../errors.js';
-import { Offset } from '../../offset.js';
-import { messageOf } from '../../tracker/failures.js';
+import { OffsetIoError } from '../../errors.js';
+import type { Offset } from '../../offset.js';
+import { messageOf } from '../../failures.js';
 import { quote } from '../../validate.js';
-import { applyCommit, type CheckedCommit } from '../commit-rules.js';
-import { decodeEpoch, decodeRow, encodeMetadata, encodePosition, type StoredRow } from '../row.js';
+import { decodeEpoch, encodeMetadata, encodePosition, type StoredRow } from '../row.js';
+import {
+  applied,
+  conditionOfChange,
+  FORGOTTEN,
+  type ListedRow,
+  MAX_TRIES,
+  otherTableError,
+  REPLACED,
+  type SourceCommit,
+  type SqlTable,
+  stateOf,
+  stubbornError,
+} from '../sql-table.js';
 import { quoteName, type TableName } from '../table-name.js';
 import {
   inTransaction,
@@ -12,15 +24,6 @@ import {
   type SqliteStatement,
   type SqliteValue,
 } from './driver.js';
-
-/** One source's part of a commit. */
-export interface SourceCommit {
-  readonly source: string;
-  readonly commit: CheckedCommit;
-}
-
-/** A row as it is listed. */
-export type ListedRow = StoredRow & { readonly source: string };
 
 const COLUMN_TYPES = {
   source: 'TEXT NOT NULL PRIMARY KEY',
@@ -31,30 +34,16 @@ const COLUMN_TYPES = {
   committed_at: 'INTEGER',
 };
 
-// The parts of a commit's statement: `old` is what is kept, `excluded` what is to be.
-const REPLACED =
-  'kind = excluded.kind, position = excluded.position, metadata = excluded.metadata, committed_at = excluded.committed_at';
-const NEW =
-  'old.kind IS NOT excluded.kind OR ' +
-  '(old.position = excluded.position AND excluded.metadata IS NOT NULL AND old.metadata IS NOT excluded.metadata)';
-const ANOTHER_POSITION = 'old.position <> excluded.position';
-const LATER_POSITION =
-  'old.position < excluded.position OR ' +
-  "(old.kind NOT IN ('sequence', 'timestamp') AND old.position <> excluded.position)";
-
-/** How often a commit is tried again that was refused by what then is there no more. */
-const MAX_TRIES = 100;
+const changed = conditionOfChange('IS NOT');
 
 /** How many commits go into one statement. */
 const MAX_AT_ONCE = 10_000;
-
-const now = (): Date => new Date();
 
 /**
  * The table of offsets on one connection. Everything in here is one statement, or a few that nobody comes between,
  * since drivers for SQLite are synchronous; it throws what the driver throws.
  */
-export class SqliteTable {
+export class SqliteTable implements SqlTable {
   readonly #database: SqliteDatabase;
   readonly #name: TableName;
   readonly #statements = new Map<string, SqliteStatement>();
@@ -94,11 +83,11 @@ export class SqliteTable {
       columns = this.#columns();
     }
     const missing = Object.keys(COLUMN_TYPES).filter((name) => !columns.includes(name));
-    if (missing.length > 0) throw this.#otherTable(`has no column ${missing.join(', no ')}`);
+    if (missing.length > 0) throw otherTableError(this.#name, `has no column ${missing.join(', no ')}`);
     try {
       this.#commitStatement(undefined, false);
     } catch (error) {
-      throw this.#otherTable('cannot be committed to', error);
+      throw otherTableError(this.#name, 'cannot be committed to', error);
     }
     // What is made in a transaction may yet be unmade.
     this.#found = inTransaction(this.#database) === false;
@@ -111,14 +100,6 @@ export class SqliteTable {
         ? this.#prepare('SELECT name FROM pragma_table_info(?)').all(table)
         : this.#prepare('SELECT name FROM pragma_table_info(?, ?)').all(table, schema);
     return rows.map((row) => (row as { readonly name: unknown }).name);
-  }
-
-  #otherTable(problem: string, cause?: unknown): OffsetSerializationError {
-    return new OffsetSerializationError(
-      `The table ${quote(this.#name.quoted)} cannot be taken for offsets: it ${problem}. Nothing was changed. Choose ` +
-        'another name with the option `table`, or make the table as schema() says',
-      { code: 'OFFSET_CORRUPT', ...(cause === undefined ? undefined : { cause }) },
-    );
   }
 
   #prepare(sql: string): SqliteStatement {
@@ -178,7 +159,6 @@ export class SqliteTable {
    */
   #commitStatement(epoch: number | undefined, allowRegression: boolean): SqliteStatement {
     const table = this.#name.quoted;
-    const forward = allowRegression ? ANOTHER_POSITION : LATER_POSITION;
     // A source that is not there is at epoch 0, and one at another epoch is there.
     const values =
       epoch !== undefined && epoch > 0
@@ -186,13 +166,14 @@ export class SqliteTable {
         : 'VALUES (?, ?, ?, ?, ?)';
     return this.#prepare(
       `INSERT INTO ${table} AS old (source, kind, position, metadata, committed_at) ${values} ` +
-        `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE (${NEW} OR ${forward})` +
+        `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE ${changed(allowRegression)}` +
         (epoch === 0 ? ' AND old.epoch = 0' : ''),
     );
   }
 
   /** @throws FencedError, InvalidOffsetError `OFFSET_BEHIND` */
-  commit({ source, commit }: SourceCommit): void {
+  commit(one: SourceCommit): void {
+    const { source, commit } = one;
     const { offset, epoch, metadata, allowRegression } = commit;
     const text = metadata === undefined ? null : encodeMetadata(source, metadata);
     const values: SqliteValue[] = [source, offset.kind, encodePosition(offset), text, Date.now()];
@@ -202,16 +183,10 @@ export class SqliteTable {
       if (Number(statement.run(...values).changes) > 0) return;
       // The statement has decided; the row only tells why. If it does not, the source has changed since: once more.
       const row = this.rowWithMetadata(source);
-      const current = row === undefined ? undefined : decodeRow(source, { ...row, metadata: null });
-      const again = text !== null && row?.metadata === text;
-      const next = applyCommit(source, current, again ? { ...commit, metadata: undefined } : commit, now);
-      if (next === current) return;
+      const current = stateOf(source, row);
+      if (applied(one, current, row?.metadata) === current) return;
     }
-    throw new OffsetIoError(
-      `The commit of ${quote(Offset.format(offset))} for source ${quote(source)} changed no row in ${MAX_TRIES} tries, ` +
-        'though nothing stood against it each time; is there a trigger on the table?',
-      { source },
-    );
+    throw stubbornError(one);
   }
 
   /** @returns the new epoch */
@@ -239,7 +214,7 @@ export class SqliteTable {
     this.#raise(
       source,
       `INSERT INTO ${this.#name.quoted} AS old (source, epoch) VALUES (?, 1) ON CONFLICT (source) DO UPDATE SET ` +
-        'epoch = old.epoch + 1, kind = NULL, position = NULL, metadata = NULL, committed_at = NULL RETURNING epoch',
+        `epoch = old.epoch + 1, ${FORGOTTEN} RETURNING epoch`,
       [source],
     );
   }
@@ -251,10 +226,7 @@ export class SqliteTable {
   }
 
   clearAll(): void {
-    this.#prepare(
-      `UPDATE ${this.#name.quoted} SET epoch = epoch + 1, kind = NULL, position = NULL, metadata = NULL, ` +
-        'committed_at = NULL',
-    ).run();
+    this.#prepare(`UPDATE ${this.#name.quoted} SET epoch = epoch + 1, ${FORGOTTEN}`).run();
   }
 
   begin(): void {
@@ -310,7 +282,7 @@ export class SqliteTable {
         `INSERT INTO ${table} AS old (source, kind, position, metadata, committed_at) ` +
           `SELECT ${field(0)}, ${field(1)}, ${field(2)}, ${field(3)}, ? FROM json_each(?) AS entry ` +
           `WHERE ${field(4)} IS NULL OR ${field(4)} = ${epoch} ` +
-          `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE (${NEW} OR ${LATER_POSITION})`,
+          `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE ${changed(false)}`,
       ).run(Date.now(), JSON.stringify(rows));
       return Number(changes) === commits.length;
     });

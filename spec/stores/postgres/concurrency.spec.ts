@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Pool } from 'pg';
 import { PostgresOffsetStore } from '../../../lib/stores/postgres.js';
-import { bundle } from '../../support/bundle.js';
+import { bundleWorker } from '../../support/bundle.js';
 import type { Operation } from '../../support/postgres-racer.js';
 import { describeWithPostgres, PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
 
@@ -62,13 +62,14 @@ function claimProblems(history: readonly Operation[]): string[] {
 describeWithPostgres('several processes on one Postgres', () => {
   let server: PostgresServer;
   let folder: string | undefined;
+  let racer: string;
 
   beforeAll(async () => {
     [server, folder] = await Promise.all([
       PostgresServer.start(),
       mkdtemp(join(tmpdir(), 'streamweave-offset-racers-')),
     ]);
-    await bundle('postgres-racer.ts', join(folder, 'racer.cjs'));
+    racer = await bundleWorker('postgres-racer.ts', folder);
   }, WITH_SERVER_MS);
   afterAll(async () => {
     await server?.remove();
@@ -81,7 +82,7 @@ describeWithPostgres('several processes on one Postgres', () => {
       const drivers = ['pg', 'pg', 'postgres', 'postgres'];
       const outputs = await Promise.all(
         drivers.map((driver) =>
-          run(process.execPath, [join(folder!, 'racer.cjs'), driver, server.url(), 'raced', String(ROUNDS)], {
+          run(process.execPath, [racer, driver, server.url(), 'raced', String(ROUNDS)], {
             maxBuffer: 2 ** 24,
           }),
         ),

@@ -246,7 +246,7 @@ describeWithPostgres('PostgresOffsetStore', () => {
           }
         }
       });
-      for (let kill = 0; kill < 3; kill++) {
+      for (let kill = 0; kill < 2; kill++) {
         const before = new Map(acknowledged);
         while (
           [0, 1, 2, 3].some((writer) => {

@@ -321,6 +321,7 @@ describeRedis('RedisOffsetStore, when something is wrong', () => {
       () => store.inspect('orders'),
       () => store.epoch('orders'),
       () => store.commit('orders', seq(6)),
+      () => store.commit('orders', seq(6), { epoch: 0 }),
       () =>
         store.commitMany([
           { source: 'orders', offset: seq(6) },
@@ -363,6 +364,8 @@ describeRedis('RedisOffsetStore, when something is wrong', () => {
       ['nothing', ''],
       ['another text', 'shipped'],
       ['no position', '0 sequence 1767225600000 \n'],
+      ['no time, and no metadata', '0 sequence\n00000000000000000005'],
+      ['a further line', '0 sequence 1767225600000 \n00000000000000000005\n'],
       ['too few digits', '0 sequence 1767225600000 \n5'],
       ['letters for digits', '0 sequence 1767225600000 \n0000000000000000000z'],
       ['a kind that there is not', '0 middle 1767225600000 \n00000000000000000005'],

@@ -67,6 +67,7 @@ describeRedis('RedisOffsetStore, used by several processes', () => {
             sources: ['a', 'b'],
             operations: 750,
             claims: number < 2,
+            clients: 4,
           },
         });
         lines.on('line', (line) => history.push(revived(line)));

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FencedError } from '../../../lib/errors.js';
 import { Offset } from '../../../lib/offset.js';
 import { SqliteOffsetStore } from '../../../lib/stores/sqlite.js';
-import { bundleWorker } from '../../support/bundle-worker.js';
+import { bundleWorker } from '../../support/bundle.js';
 import { Random } from '../../support/fire-random.js';
 import { type Operation, violations } from '../../support/register-history.js';
 import { Databases } from '../../support/sqlite.js';
@@ -16,7 +16,7 @@ let databases: Databases;
 let worker: string;
 beforeAll(async () => {
   databases = new Databases();
-  worker = await bundleWorker('spec/support/sqlite-worker.ts', databases.folder);
+  worker = await bundleWorker('sqlite-worker.ts', databases.folder);
 });
 afterAll(() => databases.destroy());
 
@@ -47,6 +47,7 @@ describe('several processes on one database', () => {
             sources: ['a', 'b'],
             operations: 200,
             claims: number < 2,
+            clients: 3,
           },
         }),
       ),

@@ -195,6 +195,27 @@ describe('what goes wrong', () => {
     expect(await store.get('orders')).toEqual(seq(5));
   });
 
+  it('reads wait, too, where a lock keeps them out', async () => {
+    database.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA');
+    await store.commit('orders', seq(5), { metadata: { page: 3 } });
+    const other = databases.connect();
+    other.exec('PRAGMA journal_mode = DELETE');
+    other.exec('BEGIN EXCLUSIVE');
+    const reads = Promise.all([
+      store.get('orders'),
+      store.inspect('orders'),
+      store.epoch('orders'),
+      store.getAll(),
+      store.inspectAll(),
+    ]);
+    await delay(20);
+    other.exec('COMMIT');
+    const [offset, checkpoint, epoch, all, checkpoints] = await reads;
+    expect([offset, epoch, all.get('orders')]).toEqual([seq(5), 0, seq(5)]);
+    expect(checkpoint).toMatchObject({ offset: seq(5), metadata: { page: 3 } });
+    expect(checkpoints.get('orders')).toEqual(checkpoint);
+  });
+
   it('a lock that is not released is OFFSET_LOCK_TIMEOUT, and transient', async () => {
     await store.ensureSchema();
     const hasty = new SqliteOffsetStore(database, { lockTimeoutMs: 10 });

@@ -1,5 +1,5 @@
-import { OffsetLockError } from '../../errors.js';
-import type { SqliteCall } from './driver.js';
+import { OffsetLockError } from '../errors.js';
+import type { SqlCall } from './sql.js';
 
 /** Somebody who waits for the connection. */
 interface Waiter {
@@ -28,7 +28,7 @@ export class Turns {
    *
    * @throws OffsetLockError `OFFSET_LOCK_TIMEOUT` when one and the same transaction has it for longer than `limitMs`
    */
-  take(limitMs: number, call: SqliteCall): Promise<void> | undefined {
+  take(limitMs: number, call: SqlCall): Promise<void> | undefined {
     if (this.#takenAtMs !== undefined) return this.#wait(limitMs, call);
     this.#takenAtMs = performance.now();
     return undefined;
@@ -40,7 +40,7 @@ export class Turns {
     next?.go();
   }
 
-  #wait(limitMs: number, { what, source }: SqliteCall): Promise<void> {
+  #wait(limitMs: number, { what, source }: SqlCall): Promise<void> {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
       const waiter: Waiter = {
