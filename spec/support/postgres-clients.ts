@@ -8,7 +8,7 @@ import {
   type PostgresTransaction,
 } from '../../lib/stores/postgres.js';
 
-export type Rows = Array<Record<string, unknown>>;
+type Rows = Array<Record<string, unknown>>;
 
 /** A store on whichever driver; specs do not care what its transactions are. */
 export type AnyStore = PostgresOffsetStore;

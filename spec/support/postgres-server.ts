@@ -21,7 +21,7 @@ const START_TIMEOUT_MS = 60_000;
 export const WITH_SERVER_MS = 2 * START_TIMEOUT_MS;
 
 /** The newest of Debian's versions, or what the PATH has; undefined where there is none. */
-export function findPostgres(): string | undefined {
+function findPostgres(): string | undefined {
   let versions: string[] = [];
   try {
     versions = readdirSync('/usr/lib/postgresql').toSorted((a, b) => Number(b) - Number(a));
