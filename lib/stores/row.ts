@@ -19,9 +19,6 @@ import { annotationsOf, needsAnnotation, revive, serializerLoaded, superjson } f
 
 export { loadSerializer } from './metadata-json.js';
 
-/** The kinds of offsets that have an order; of the others, none is ahead. */
-const ORDERED_KINDS: ReadonlyArray<Offset['kind']> = ['sequence', 'timestamp'];
-
 /** The columns of a source, as they are written. */
 export interface SourceRow {
   /** Null for a source without an offset, as are the next three. */
