@@ -45,8 +45,8 @@ interface SourceCommit {
  *
  * - In a cluster a store lives on the one master that has the key's slot, and nothing ever spans slots. To spread the
  *   load, give groups of sources stores with different prefixes.
- * - A commit costs the same whatever the number of sources; `getAll()`, `inspectAll()` and `clearAll()` hold the
- *   server up for as long as they take, about 0.2 s for 100,000 sources on a small machine.
+ * - A commit costs the same whatever the number of sources; `commitMany()`, `getAll()`, `inspectAll()` and `clearAll()`
+ *   hold the server up while it works on all theirs (docs/explanation/scaling.md has measured figures).
  * - Reads go to the master, like everything that is a script, even from a client that prefers replicas: a read that begins
  *   after a commit has resolved sees it.
  *

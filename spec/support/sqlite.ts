@@ -6,6 +6,7 @@ import path from 'node:path';
 import Database from 'libsql';
 import { SqliteOffsetStore, type SqliteDatabase } from '../../lib/stores/sqlite.js';
 import type { StoreContractOptions } from '../../lib/testing/index.js';
+import { EVERY_CAPABILITY } from './every-capability.js';
 
 /** A connection that a spec can close. */
 export type TestDatabase = SqliteDatabase & { close(): unknown };
@@ -76,14 +77,6 @@ export function contractOf(
     destroy: (store) => databases.get(store)!.destroy(),
     reopen: again,
     another: again,
-    capabilities: {
-      commitMany: true,
-      inspect: true,
-      inspectAll: true,
-      epoch: true,
-      reset: true,
-      claim: true,
-      close: true,
-    },
+    capabilities: EVERY_CAPABILITY,
   };
 }

@@ -1,5 +1,6 @@
 /** The two methods that are used of a client, in the manners of ioredis and of redis, and what it knows of its connection. */
-import { argumentTypeError, received } from '../../validate.js';
+import { messageOf } from '../../failures.js';
+import { argumentTypeError } from '../../validate.js';
 import type { RedisScript } from './scripts.js';
 
 /** What is used of `Redis` and `Cluster` of ioredis. */
@@ -149,10 +150,4 @@ const REFUSED_UNSENT = new Set([
 
 function isRefusedUnsent(error: unknown): boolean {
   return REFUSED_UNSENT.has(messageOf(error));
-}
-
-/** By shape: an error of another realm is no instance of our Error. */
-export function messageOf(error: unknown): string {
-  const message = (error as { message?: unknown } | null | undefined)?.message;
-  return typeof message === 'string' ? message : received(error);
 }

@@ -1,7 +1,8 @@
 /** What goes wrong between a client and its server, in our errors. */
 import { type OffsetError, OffsetIoError, OffsetSerializationError, UnsupportedError } from '../../errors.js';
+import { messageOf } from '../../failures.js';
 import { quote } from '../../validate.js';
-import { messageOf, NotSentError } from './client.js';
+import { NotSentError } from './client.js';
 import { FORMAT } from './scripts.js';
 
 /** What was asked of the server. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { testOffsetStore } from '../../../lib/testing/index.js';
+import { EVERY_CAPABILITY } from '../../support/every-capability.js';
 import { type Connection, DRIVERS } from '../../support/postgres-clients.js';
 import { describeWithPostgres, PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
 
@@ -37,15 +38,7 @@ describeWithPostgres('PostgresOffsetStore', () => {
       },
       reopen: () => storeOn(1),
       another: () => storeOn(1),
-      capabilities: {
-        commitMany: true,
-        inspect: true,
-        inspectAll: true,
-        epoch: true,
-        reset: true,
-        claim: true,
-        close: true,
-      },
+      capabilities: EVERY_CAPABILITY,
       test: { describe, it },
     });
   });

@@ -5,17 +5,8 @@ import { createClient } from 'redis';
 import { RedisOffsetStore } from '../../../lib/stores/redis.js';
 import { testOffsetStore } from '../../../lib/testing/index.js';
 import { describeRedis } from '../../support/describe-redis.js';
+import { EVERY_CAPABILITY } from '../../support/every-capability.js';
 import { RedisServer } from '../../support/redis-server.js';
-
-const capabilities = {
-  commitMany: true,
-  inspect: true,
-  inspectAll: true,
-  epoch: true,
-  reset: true,
-  claim: true,
-  close: true,
-};
 
 /** The prefix of a store, from the key that the store shows. */
 const prefixOf = (store: RedisOffsetStore): string => store.key.slice(0, -'offsets'.length);
@@ -39,7 +30,7 @@ describeRedis('RedisOffsetStore', () => {
       destroy: async (store) => void (await clients[0].del(store.key)),
       reopen: (store) => new RedisOffsetStore(clients[1], { keyPrefix: prefixOf(store) }),
       another: (store) => new RedisOffsetStore(clients[1], { keyPrefix: prefixOf(store) }),
-      capabilities,
+      capabilities: EVERY_CAPABILITY,
       test: { describe, it },
     });
   });
@@ -58,7 +49,7 @@ describeRedis('RedisOffsetStore', () => {
       destroy: async (store) => void (await clients[0].del(store.key)),
       reopen: (store) => new RedisOffsetStore(clients[1], { keyPrefix: prefixOf(store) }),
       another: (store) => new RedisOffsetStore(clients[1], { keyPrefix: prefixOf(store) }),
-      capabilities,
+      capabilities: EVERY_CAPABILITY,
       test: { describe, it },
     });
   });

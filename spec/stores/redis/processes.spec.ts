@@ -1,12 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { Offset } from '../../../lib/offset.js';
 import type { OffsetStore } from '../../../lib/offset-store.js';
 import { RedisOffsetStore } from '../../../lib/stores/redis.js';
+import { bundleWorker } from '../../support/bundle.js';
 import { describeRedis } from '../../support/describe-redis.js';
 import { Random } from '../../support/fire-random.js';
 import type { RedisPackage } from '../../support/redis-client.js';
@@ -20,12 +24,10 @@ const PACKAGES: readonly RedisPackage[] = ['ioredis', 'redis'];
 const children = new Set<ChildProcess>();
 
 /** Runs a worker; what it reports is read line by line. */
-function start(job: RedisJob): { child: ChildProcess; lines: Interface } {
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', 'spec/support/redis-worker.ts', JSON.stringify(job)],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+function start(worker: string, job: RedisJob): { child: ChildProcess; lines: Interface } {
+  const child = spawn(process.execPath, [worker, JSON.stringify(job)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   children.add(child);
   return { child, lines: createInterface({ input: child.stdout }) };
 }
@@ -40,15 +42,20 @@ function revived(line: string): Operation {
 describeRedis('RedisOffsetStore, used by several processes', () => {
   let server: RedisServer;
   let client: Redis;
+  let folder: string;
+  let worker: string;
   beforeAll(async () => {
     server = await RedisServer.start();
     client = new Redis(server.port);
+    folder = await mkdtemp(path.join(tmpdir(), 'streamweave-offset-redis-'));
+    worker = await bundleWorker('redis-worker.ts', folder);
   });
   afterAll(async () => {
     // Those of a test that failed; for the others it is too late.
     for (const child of children) child.kill('SIGKILL');
     client.disconnect();
     await server.stop();
+    await rm(folder, { recursive: true, force: true });
   });
 
   it('loses no update, whatever four of them do at once, two of them under claims', async () => {
@@ -57,7 +64,7 @@ describeRedis('RedisOffsetStore, used by several processes', () => {
     const history: Operation[] = [];
     await Promise.all(
       [0, 1, 2, 3].map(async (number) => {
-        const { child, lines } = start({
+        const { child, lines } = start(worker, {
           client: PACKAGES[number % 2] as RedisPackage,
           port: server.port,
           keyPrefix,
@@ -130,7 +137,7 @@ describeRedis('RedisOffsetStore, used by several processes', () => {
 
   it('refuses a zombie: a process that stood still while another claimed', async () => {
     const keyPrefix = `${randomUUID()}:`;
-    const { child, lines } = start({
+    const { child, lines } = start(worker, {
       client: 'ioredis',
       port: server.port,
       keyPrefix,
