@@ -1,4 +1,4 @@
-import { describeWithServer } from './own-server.js';
+import { describeWithServer } from './describe-with-server.js';
 import { missingRedis } from './redis-server.js';
 
 /** As `describe`, for specs that need redis-server. */

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn, type SpawnOptions, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { describe, it } from '@jest/globals';
 
 /** A port of the loopback interface that nobody listens on. */
 export async function freePort(): Promise<number> {
@@ -26,23 +25,4 @@ export function spawnBound(program: string, args: readonly string[], options: Sp
   return setpriv
     ? spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], options)
     : spawn(program, args, options);
-}
-
-/**
- * A group of tests that need a server.
- *
- * @param missing - why there is none here: then the group is one skipped test, and under CI a failing one
- */
-export function describeWithServer(title: string, missing: string | undefined, body: () => void): void {
-  if (missing === undefined) {
-    describe(title, body);
-  } else if (process.env['CI'] === undefined) {
-    describe(title, () => it.skip(`skipped: ${missing}`, () => {}));
-  } else {
-    describe(title, () => {
-      it('has what it needs', () => {
-        throw new Error(`Expected the server to be installed under CI: ${missing}`);
-      });
-    });
-  }
 }

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { describeWithServer, freePort, spawnBound } from './own-server.js';
+import { describeWithServer } from './describe-with-server.js';
+import { freePort, spawnBound } from './own-server.js';
 
 const run = promisify(execFile);
 
