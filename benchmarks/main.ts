@@ -11,6 +11,7 @@ import { fileStore } from './file-store.js';
 import { Bench, type Suite } from './harness/bench.js';
 import { environment } from './harness/environment.js';
 import { print } from './harness/print.js';
+import { keepOneOfEach } from './harness/standing.js';
 import { memory } from './memory.js';
 import { record } from './record.js';
 import { resume } from './resume.js';
@@ -34,6 +35,7 @@ if (unknown.length > 0) {
 
 const results = path.join(path.dirname(fileURLToPath(import.meta.url)), 'results');
 const began = performance.now();
+await keepOneOfEach();
 for (const { name, question, run } of SUITES) {
   if (positionals.length > 0 && !positionals.includes(name)) continue;
   const bench = new Bench(values.quick);
