@@ -134,7 +134,7 @@ const notDurable: readonly Keeper[] = [
   {
     name: 'node-persist (no fsync, no atomic replacement)',
     async open(folder) {
-      const store = storage.create({ dir: path.join(folder, 'persist') });
+      const store = storage.create({ dir: path.join(folder, 'persist'), expiredInterval: 0 });
       await store.init();
       return { save: (offset) => store.setItem('source', offset) };
     },

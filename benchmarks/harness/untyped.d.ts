@@ -4,7 +4,7 @@ declare module 'node-persist' {
     init(): Promise<unknown>;
     setItem(key: string, value: unknown): Promise<unknown>;
   }
-  const storage: { create(options: { dir: string }): Storage };
+  const storage: { create(options: { dir: string; expiredInterval?: number }): Storage };
   export default storage;
 }
 
