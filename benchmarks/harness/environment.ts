@@ -45,7 +45,8 @@ export async function environment(): Promise<object> {
       cores: os.cpus().length,
       memoryGiB: Math.round(os.totalmem() / 2 ** 30),
       platform: process.platform,
-      release: os.release(),
+      // Version and patch level: what follows is the builder's own mark.
+      release: os.release().split('.', 2).join('.'),
     },
     versions: Object.fromEntries(versions),
   };
