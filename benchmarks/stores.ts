@@ -6,10 +6,10 @@ import { type CommitEntry, Offset, type OffsetStore } from 'streamweave-offset';
 import { PostgresOffsetStore } from 'streamweave-offset/postgres';
 import { RedisOffsetStore } from 'streamweave-offset/redis';
 import { SqliteOffsetStore } from 'streamweave-offset/sqlite';
+import { missingPostgres, PostgresServer } from '../spec/support/postgres-server.js';
 import { DURABLE, missingRedis, RedisServer } from '../spec/support/redis-server.js';
 import type { Bench, Suite } from './harness/bench.js';
 import type { Variant } from './harness/compare.js';
-import { startPostgres } from './harness/postgres.js';
 
 /** How many entries a commitMany() has. */
 const MANY = 1000;
@@ -114,13 +114,14 @@ async function sqlite(bench: Bench): Promise<void> {
 }
 
 async function postgres(bench: Bench): Promise<void> {
-  const server = await startPostgres();
-  if (server === undefined) {
-    bench.note('Left out: Postgres, for there is none here (apt-get install postgresql)');
+  const missing = missingPostgres();
+  if (missing !== undefined) {
+    bench.note(`Left out: Postgres, for ${missing}`);
     return;
   }
+  const server = await PostgresServer.start();
   // One connection, for both: what is compared are the statements.
-  const pool = new Pool({ connectionString: server.url, max: 1 });
+  const pool = new Pool({ connectionString: server.url(), max: 1 });
   try {
     await pool.query(
       'CREATE TABLE bare (source text PRIMARY KEY, position numeric(20), committed_at timestamptz)',
@@ -144,7 +145,7 @@ async function postgres(bench: Bench): Promise<void> {
     await store.close();
   } finally {
     await pool.end();
-    await server.stop();
+    await server.remove();
   }
 }
 

@@ -331,7 +331,7 @@ export class Committer {
 
   /** Takes the deliveries before the index off the list: they will not be acked. */
   abandon(before: number): void {
-    if (before >= this.deliveries.added) this.deliveries.mark();
+    if (before >= this.deliveries.added) this.deliveries.rewind();
     this.#cut(before);
     if (!this.#busy) this.#drain();
   }
@@ -733,7 +733,7 @@ export class Committer {
 
   /** Sets the offset in the store, under a new epoch where there are epochs, and forgets what is pending. */
   reset(offset: Offset): Promise<void> {
-    const before = this.deliveries.mark();
+    const before = this.deliveries.rewind();
     const done = (epoch: number | undefined): void => {
       this.#epoch = epoch;
       this.#startOver(offset);
@@ -754,7 +754,7 @@ export class Committer {
 
   /** Clears the source in the store, and forgets it: the next touch reads its new epoch. */
   clear(): Promise<void> {
-    const before = this.deliveries.mark();
+    const before = this.deliveries.rewind();
     return this.#alone(async () => {
       await this.#quiet();
       await this.#change(
@@ -771,7 +771,7 @@ export class Committer {
    * ends the pause.
    */
   pause(): Promise<(end: PauseEnd) => void> {
-    const before = this.deliveries.mark();
+    const before = this.deliveries.rewind();
     return new Promise((resolve, reject) => {
       this.#alone(async () => {
         await this.#quiet();
@@ -830,7 +830,7 @@ export class Committer {
     this.#phase = 'ready';
     if (fenced) {
       // Whoever reads the source has not been told yet where to begin anew.
-      this.#cut(this.deliveries.mark());
+      this.#cut(this.deliveries.rewind());
     }
     return learned;
   }

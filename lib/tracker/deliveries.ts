@@ -109,7 +109,7 @@ export class Deliveries {
   }
 
   /** From now on deliveries may begin at an earlier place again; gives the index up to which they are to be cut. */
-  mark(): number {
+  rewind(): number {
     this.#newest = undefined;
     return this.#watermark.added;
   }

@@ -290,9 +290,7 @@ export class OffsetTracker {
   record(source: string, offset: OffsetInput, options?: RecordOptions): Promise<void> {
     try {
       if (options === undefined && typeof offset === 'number') {
-        const last = this.#last;
-        const committer = last !== undefined && last.source === source ? last : this.#touch(source);
-        return committer.recordNumber(offset, 1);
+        return this.#touch(source).recordNumber(offset, 1);
       }
       const metadata = options === undefined ? undefined : checkedMetadata(options);
       return this.#touch(source).record(Offset.from(offset), metadata, 1);
@@ -326,8 +324,7 @@ export class OffsetTracker {
    * @internal
    */
   handOut(source: string, delivery: HandedOut): void {
-    const last = this.#last;
-    const committer = last !== undefined && last.source === source ? last : this.#touch(source);
+    const committer = this.#touch(source);
     delivery.committer = committer;
     committer.deliveries.add(delivery);
   }
@@ -707,6 +704,8 @@ export class OffsetTracker {
   }
 
   #touch(source: string): Committer {
+    const last = this.#last;
+    if (last !== undefined && last.source === source) return last;
     this.#assertOpen();
     let committer = this.#sources.get(source);
     if (committer === undefined) {

@@ -4,7 +4,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { describeWithPostgres, PostgresServer, WITH_SERVER_MS } from '../support/postgres-server.js';
+import { describeWithPostgres } from '../support/describe-postgres.js';
+import { PostgresServer, WITH_SERVER_MS } from '../support/postgres-server.js';
 import { inTemporaryFolder, root } from '../support/run-example.js';
 
 const run = promisify(execFile);

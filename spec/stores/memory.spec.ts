@@ -4,19 +4,12 @@ import { Offset } from '../../lib/offset.js';
 import type { CommitEntry } from '../../lib/offset-store.js';
 import { InMemoryOffsetStore } from '../../lib/stores/memory.js';
 import { testOffsetStore } from '../../lib/testing/index.js';
+import { EVERY_CAPABILITY } from '../support/every-capability.js';
 
 testOffsetStore({
   name: 'InMemoryOffsetStore',
   create: () => new InMemoryOffsetStore(),
-  capabilities: {
-    commitMany: true,
-    inspect: true,
-    inspectAll: true,
-    epoch: true,
-    reset: true,
-    claim: true,
-    close: true,
-  },
+  capabilities: EVERY_CAPABILITY,
   test: { describe, it },
 });
 

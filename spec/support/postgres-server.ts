@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { describeWithServer } from './describe-with-server.js';
 import { freePort, spawnBound } from './own-server.js';
 
 const run = promisify(execFile);
@@ -44,13 +43,11 @@ function findPostgres(): string | undefined {
   });
 }
 
-/** As `describe`, for specs that need Postgres. */
-export function describeWithPostgres(title: string, body: () => void): void {
-  const missing =
-    findPostgres() === undefined
-      ? 'there is no initdb and postgres in /usr/lib/postgresql/*/bin or the PATH (apt-get install postgresql)'
-      : undefined;
-  describeWithServer(title, missing, body);
+/** Why there is no server to start here; undefined where there is one. */
+export function missingPostgres(): string | undefined {
+  return findPostgres() === undefined
+    ? 'there is no initdb and postgres in /usr/lib/postgresql/*/bin or the PATH (apt-get install postgresql)'
+    : undefined;
 }
 
 /** The server refuses to run as root, so under root it runs as the user that its package made. */

@@ -2,18 +2,11 @@
 import { describe, it } from 'node:test';
 import { InMemoryOffsetStore } from '../../lib/stores/memory.js';
 import { testOffsetStore } from '../../lib/testing/index.js';
+import { EVERY_CAPABILITY } from './every-capability.js';
 
 testOffsetStore({
   name: 'InMemoryOffsetStore',
   create: () => new InMemoryOffsetStore(),
-  capabilities: {
-    commitMany: true,
-    inspect: true,
-    inspectAll: true,
-    epoch: true,
-    reset: true,
-    claim: true,
-    close: true,
-  },
+  capabilities: EVERY_CAPABILITY,
   test: { describe, it },
 });

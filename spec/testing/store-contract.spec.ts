@@ -5,19 +5,10 @@ import { Offset } from '../../lib/offset.js';
 import type { OffsetStore } from '../../lib/offset-store.js';
 import { InMemoryOffsetStore } from '../../lib/stores/memory.js';
 import { type StoreContractOptions, testOffsetStore } from '../../lib/testing/index.js';
+import { EVERY_CAPABILITY } from '../support/every-capability.js';
 import { BROKEN_STORES } from './broken-stores.js';
 import { collect } from './collect.js';
 import { type Disk, DiskStore } from './disk-store.js';
-
-const ALL = {
-  commitMany: true,
-  inspect: true,
-  inspectAll: true,
-  epoch: true,
-  reset: true,
-  claim: true,
-  close: true,
-} as const;
 
 type Options<S extends OffsetStore> = Omit<StoreContractOptions<S>, 'test'>;
 
@@ -26,7 +17,7 @@ const over = (Store: new (disk?: Disk) => DiskStore): Options<DiskStore> => ({
   create: () => new Store(),
   reopen: (store) => new Store(store.disk),
   another: (store) => new Store(store.disk),
-  capabilities: ALL,
+  capabilities: EVERY_CAPABILITY,
 });
 
 /** The least that is a store: five methods, no epochs. */
@@ -93,7 +84,7 @@ describe('the declared capabilities', () => {
   it('fail when a method is there and was not declared', async () => {
     const { failed } = await collect({
       ...over(DiskStore),
-      capabilities: { ...ALL, commitMany: undefined, reset: false },
+      capabilities: { ...EVERY_CAPABILITY, commitMany: undefined, reset: false },
     });
     expect([...failed].map(([title, { message }]) => [title, message])).toEqual([
       [

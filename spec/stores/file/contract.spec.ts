@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, it } from '@jest/globals';
 import { FileOffsetStore } from '../../../lib/stores/file/file-store.js';
 import { testOffsetStore } from '../../../lib/testing/index.js';
+import { EVERY_CAPABILITY } from '../../support/every-capability.js';
 
 testOffsetStore<FileOffsetStore>({
   name: 'FileOffsetStore',
@@ -12,14 +13,6 @@ testOffsetStore<FileOffsetStore>({
   destroy: (store) => rmSync(path.dirname(store.path), { recursive: true }),
   reopen: (store) => new FileOffsetStore(store.path),
   another: (store) => new FileOffsetStore(store.path),
-  capabilities: {
-    commitMany: true,
-    inspect: true,
-    inspectAll: true,
-    epoch: true,
-    reset: true,
-    claim: true,
-    close: true,
-  },
+  capabilities: EVERY_CAPABILITY,
   test: { describe, it },
 });

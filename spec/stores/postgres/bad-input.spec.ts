@@ -5,7 +5,8 @@ import { OffsetTracker } from '../../../lib/index.js';
 import { Offset } from '../../../lib/offset.js';
 import { PostgresOffsetStore } from '../../../lib/stores/postgres.js';
 import { type Connection, DRIVERS } from '../../support/postgres-clients.js';
-import { describeWithPostgres, PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
+import { describeWithPostgres } from '../../support/describe-postgres.js';
+import { PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
 
 jest.setTimeout(WITH_SERVER_MS);
 

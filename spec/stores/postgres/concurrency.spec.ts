@@ -9,7 +9,8 @@ import { Pool } from 'pg';
 import { PostgresOffsetStore } from '../../../lib/stores/postgres.js';
 import { bundleWorker } from '../../support/bundle.js';
 import type { Operation } from '../../support/postgres-racer.js';
-import { describeWithPostgres, PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
+import { describeWithPostgres } from '../../support/describe-postgres.js';
+import { PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
 
 const run = promisify(execFile);
 

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { testOffsetStore } from '../../../lib/testing/index.js';
 import { EVERY_CAPABILITY } from '../../support/every-capability.js';
 import { type Connection, DRIVERS } from '../../support/postgres-clients.js';
-import { describeWithPostgres, PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
+import { describeWithPostgres } from '../../support/describe-postgres.js';
+import { PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
 
 describeWithPostgres('PostgresOffsetStore', () => {
   let server: PostgresServer;

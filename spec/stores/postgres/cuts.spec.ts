@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Offset } from '../../../lib/offset.js';
 import { type AnyStore, type Connection, DRIVERS } from '../../support/postgres-clients.js';
-import { describeWithPostgres, PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
+import { describeWithPostgres } from '../../support/describe-postgres.js';
+import { PostgresServer, WITH_SERVER_MS } from '../../support/postgres-server.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
 const UNKNOWN = { name: 'OffsetIoError', code: 'OFFSET_DURABILITY_UNKNOWN', cause: expect.anything() };

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { weather } from '../../support/postgres-exactly-once.js';
-import { describeWithPostgres } from '../../support/postgres-server.js';
+import { describeWithPostgres } from '../../support/describe-postgres.js';
 
 describeWithPostgres('transactionalSink() into Postgres, for long', () => {
   it.each(['pg', 'postgres'] as const)(

@@ -1,5 +1,6 @@
 import { it } from '@jest/globals';
-import { describeWithPostgres, PostgresServer } from '../../support/postgres-server.js';
+import { describeWithPostgres } from '../../support/describe-postgres.js';
+import { PostgresServer } from '../../support/postgres-server.js';
 import { runAtScale, SOURCES } from '../../support/scale-run.js';
 
 describeWithPostgres('PostgresOffsetStore at scale', () => {
