@@ -75,14 +75,15 @@ export function argumentRangeError(expected: string, value: unknown): RangeError
   });
 }
 
+const SOURCE_NAME = `the source name to be a well-formed string of 1 to ${MAX_SOURCE_BYTES} bytes without U+0000`;
+
 /**
  * Refuses what is not a source name: a well-formed string of 1 to 1024 bytes of UTF-8 without U+0000.
  *
  * @throws TypeError when it is not a string; RangeError when it is empty, too long or malformed
  */
 export function assertSource(source: unknown): asserts source is string {
-  const expected = `the source name to be a well-formed string of 1 to ${MAX_SOURCE_BYTES} bytes without U+0000`;
-  if (typeof source !== 'string') throw argumentTypeError(expected, source);
+  if (typeof source !== 'string') throw argumentTypeError(SOURCE_NAME, source);
   if (
     source.length === 0 ||
     source.length > MAX_SOURCE_BYTES ||
@@ -90,7 +91,7 @@ export function assertSource(source: unknown): asserts source is string {
     source.includes('\0') ||
     Buffer.byteLength(source) > MAX_SOURCE_BYTES
   ) {
-    throw argumentRangeError(expected, source);
+    throw argumentRangeError(SOURCE_NAME, source);
   }
 }
 

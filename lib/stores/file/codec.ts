@@ -75,20 +75,24 @@ const HEADER_LENGTH = HEADER_START.length + DIGEST_LENGTH + HEADER_END.length;
 const PREAMBLE = /^"generation":([1-9][0-9]{0,15}),"count":(0|[1-9][0-9]{0,8}),"sources":\[\n/;
 const END = ']}\n';
 
-// oxlint-disable-next-line no-control-regex -- exactly what JSON.stringify escapes, but for quote and backslash.
-const UNESCAPED = /[\u0000-\u001f\ud800-\udfff]/u;
-
 /** Begins every line; a quote inside a JSON string is escaped, so it stands nowhere else. */
 export const LINE_START = '{"check":"';
 const CHECK_LENGTH = 8;
 const CHECKED_FROM = LINE_START.length + CHECK_LENGTH + '",'.length;
 const LINE = /^\{"check":"[0-9a-f]{8}","source":("(?:[^"\\]|\\.)*"),"checkpoint":/;
 
-// Nearly every line of nearly every file: a sequence without metadata. What matches is canonical but for the
-// limits of its numbers and the day of its date.
+// Nearly every line of nearly every file: a sequence without metadata, of a source whose name has nothing that
+// JSON escapes, and no more than 1024 bytes in any case. What matches is canonical but for the limits of its numbers and the day of its date.
 const SEQUENCE_LINE =
-  /^\{"check":"[0-9a-f]{8}","source":"([^"\\]*)","checkpoint":\{"json":\{"offset":\{"kind":"sequence","value":"(0|[1-9][0-9]{0,19})"\},"epoch":(0|[1-9][0-9]{0,15}),"committedAt":"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z)"\},"meta":\{"values":\{"offset\.value":\["bigint"\],"committedAt":\["Date"\]\},"v":1\}\}\}$/;
+  // oxlint-disable-next-line no-control-regex -- exactly what JSON.stringify escapes, and the halves of pairs.
+  /^\{"check":"[0-9a-f]{8}","source":"[^"\\\u0000-\u001f\ud800-\udfff]{1,341}","checkpoint":\{"json":\{"offset":\{"kind":"sequence","value":"(?:0|[1-9][0-9]{0,19})"\},"epoch":(?:0|[1-9][0-9]{0,15}),"committedAt":"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"\},"meta":\{"values":\{"offset\.value":\["bigint"\],"committedAt":\["Date"\]\},"v":1\}\}\}$/;
+// What stands between its parts: that it is there was seen, and so its length is enough.
+const TO_NAME = '{"check":"00000000","source":"'.length;
+const NAME_TO_VALUE = '","checkpoint":{"json":{"offset":{"kind":"sequence","value":"'.length;
+const VALUE_TO_EPOCH = '"},"epoch":'.length;
+const EPOCH_TO_TIME = ',"committedAt":"'.length;
 const DAY_LENGTH = '2026-01-31T'.length;
+const TIME_LENGTH = '2026-01-31T00:00:00.000Z'.length;
 
 function sha256(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');
@@ -257,15 +261,18 @@ function isDay(day: string): boolean {
 
 /** The entry of a plain line; undefined for all others, right or wrong. */
 function decodeSequenceLine(line: string, size: number): Entry | undefined {
-  const match = SEQUENCE_LINE.exec(line);
-  if (match === null) return undefined;
-  const [, source = '', value = '', epochText, time = ''] = match;
-  const epoch = Number(epochText);
-  if (!Number.isSafeInteger(epoch) || !isDay(time.slice(0, DAY_LENGTH))) return undefined;
-  assertSource(source);
-  // Without an escape, only characters that JSON wants escaped could make another text of the name.
-  if (UNESCAPED.test(source)) return undefined;
-  const state = { offset: Offset.sequence(BigInt(value)), epoch, committedAt: new Date(time) };
+  if (!SEQUENCE_LINE.test(line)) return undefined;
+  const nameEnd = line.indexOf('"', TO_NAME);
+  const valueFrom = nameEnd + NAME_TO_VALUE;
+  const valueEnd = line.indexOf('"', valueFrom);
+  const epochFrom = valueEnd + VALUE_TO_EPOCH;
+  const epochEnd = line.indexOf(',', epochFrom);
+  const timeFrom = epochEnd + EPOCH_TO_TIME;
+  const epoch = Number(line.slice(epochFrom, epochEnd));
+  if (!Number.isSafeInteger(epoch) || !isDay(line.slice(timeFrom, timeFrom + DAY_LENGTH))) return undefined;
+  const source = line.slice(TO_NAME, nameEnd);
+  const offset = Offset.sequence(BigInt(line.slice(valueFrom, valueEnd)));
+  const state = { offset, epoch, committedAt: new Date(line.slice(timeFrom, timeFrom + TIME_LENGTH)) };
   return { source, line, size, state };
 }
 
@@ -277,8 +284,8 @@ function decodeSequenceLine(line: string, size: number): Entry | undefined {
  */
 export function decodeLine(line: string, size: number): Entry {
   try {
-    const check = line.slice(LINE_START.length, LINE_START.length + CHECK_LENGTH);
-    if (!line.startsWith(LINE_START) || checkOf(line.slice(CHECKED_FROM)) !== check) {
+    const check = Number.parseInt(line.slice(LINE_START.length, LINE_START.length + CHECK_LENGTH), 16);
+    if (!line.startsWith(LINE_START) || crc32(line.slice(CHECKED_FROM)) !== check) {
       throw damaged('a line that is not the one its check was made of');
     }
     const plain = decodeSequenceLine(line, size);
@@ -303,19 +310,17 @@ function decodeBody(body: Buffer, previous: Contents | undefined): { generation:
   const [preamble, generation, count] = PREAMBLE.exec(text) ?? [];
   if (preamble === undefined || !text.endsWith(END))
     throw damaged('it does not begin and end as we write it');
-  const lines = text.slice(preamble.length, -END.length).split('\n');
-  if (lines.pop() !== '') throw damaged('its last line has no end');
+  const from = preamble.length;
+  const to = text.length - END.length;
+  if (from < to && text[to - 1] !== '\n') throw damaged('its last line has no end');
+  // No line holds a newline, as JSON writes that with an escape.
+  const lines = from === to ? [] : text.slice(from, to - 1).split(',\n');
   if (lines.length !== Number(count)) {
     throw damaged(`it says that it holds ${count} sources, and holds ${lines.length}`);
   }
   const known = previous?.entries.list ?? [];
   const list: Entry[] = [];
-  for (const [index, whole] of lines.entries()) {
-    const last = index === lines.length - 1;
-    if (whole.endsWith(',') === last) {
-      throw damaged(`line ${index + 3} ends as the last one must, or the other way round`);
-    }
-    const line = last ? whole : whole.slice(0, -1);
+  for (const [index, line] of lines.entries()) {
     // A commit changes few lines and moves none. Those that stand where they stood need no second look.
     const before = known[index];
     list.push(

@@ -202,12 +202,20 @@ export class FileOffsetStore implements OffsetStore {
   }
 
   async get(source: string): Promise<Offset | undefined> {
-    return (await this.inspect(source))?.offset;
+    return await this.#read([source], ({ entries }) => {
+      const offset = entries.get(source)?.state.offset;
+      return offset === undefined ? undefined : Offset.from(offset);
+    });
   }
 
   async getAll(): Promise<Map<string, Offset>> {
-    const checkpoints = await this.inspectAll();
-    return new Map(Array.from(checkpoints, ([source, { offset }]) => [source, offset]));
+    return await this.#read([], ({ entries }) => {
+      const offsets = new Map<string, Offset>();
+      for (const { source, state } of entries.list) {
+        if (state.offset !== undefined) offsets.set(source, Offset.from(state.offset));
+      }
+      return offsets;
+    });
   }
 
   async inspect(source: string): Promise<Checkpoint | undefined> {
