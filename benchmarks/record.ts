@@ -9,7 +9,7 @@ async function warmTracker(): Promise<OffsetTracker> {
 }
 
 async function run(bench: Bench): Promise<void> {
-  const count = bench.pick(200_000, 50_000);
+  const count = bench.pick(1_000_000, 200_000);
   const awaited = 'await record(), periodic(1000), memory store';
   const notAwaited = 'record() not awaited, periodic(1000), memory store';
   const group = await bench.compare(
@@ -75,12 +75,12 @@ async function run(bench: Bench): Promise<void> {
 /** Nanoseconds for a record where the sources take turns. */
 async function costAmong(sources: number, bench: Bench): Promise<number> {
   const names = Array.from({ length: sources }, (_, at) => `source-${at}`);
-  const turns = Math.ceil(bench.pick(200_000, 50_000) / sources);
+  const turns = Math.ceil(bench.pick(600_000, 50_000) / sources);
   const costs: number[] = [];
   for (let round = -1; round < bench.pick(7, 1); round++) {
     const tracker = new OffsetTracker(new InMemoryOffsetStore(), { strategy: CommitStrategy.periodic(1000) });
     for (const name of names) await tracker.record(name, 0);
-    globalThis.gc?.();
+    globalThis.gc?.({ type: 'minor' });
     const start = performance.now();
     for (let turn = 1; turn <= turns; turn++) for (const name of names) await tracker.record(name, turn);
     if (round >= 0) costs.push(((performance.now() - start) * 1e6) / (turns * sources));

@@ -61,7 +61,7 @@ export async function compare(
     const order = round % 2 === 0 ? variants : variants.toReversed();
     for (const variant of order) {
       const { run, end } = await variant.prepare();
-      globalThis.gc?.();
+      globalThis.gc?.({ type: 'minor' });
       const start = performance.now();
       const operations = await run();
       const seconds = (performance.now() - start) / 1000;
