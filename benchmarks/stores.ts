@@ -74,7 +74,7 @@ async function measure(
   const group = await bench.compare(
     title,
     [bare(statement, count, save), single(commit, count, store), many(together, bench.pick(5, 2), store)],
-    bench.pick(15, 3),
+    bench.pick(31, 3),
   );
   bench.atLeast(`${title}: commit against the bare statement`, group.between(commit, statement), wanted);
   bench.atLeast(
