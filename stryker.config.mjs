@@ -12,7 +12,9 @@ const GROUPS = {
     specs: ['*.spec.ts', 'stores/*.spec.ts'],
   },
   tracker: {
-    mutate: ['lib/tracker/{watermark,deliveries,committer,waiters,learn,store-caller,offset-tracker}.ts'],
+    mutate: [
+      'lib/tracker/{watermark,deliveries,call-queue,committer,waiters,learn,store-caller,offset-tracker}.ts',
+    ],
     specs: ['tracker/*.spec.ts'],
   },
   file: {

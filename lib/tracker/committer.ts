@@ -6,6 +6,7 @@ import { behindError, Offset } from '../offset.js';
 import type { CommitEntry, OffsetStore } from '../offset-store.js';
 import { quote } from '../validate.js';
 import type { Clock } from './clock.js';
+import { CallQueue } from './call-queue.js';
 import { Deliveries, type DeliveryNode, DONE } from './deliveries.js';
 import { learn, type Learned } from './learn.js';
 import { NoAnswerError, type StoreCall, type StoreCaller } from './store-caller.js';
@@ -77,13 +78,6 @@ export interface JointCommit {
   readonly failed: (error: unknown, answer: Promise<void> | undefined) => void;
 }
 
-/** A call that waits until the source is known, or until a reset of it is over. */
-interface QueuedCall {
-  readonly run: () => void;
-  /** Called instead when the source could not be read; absent where the call does not need that. */
-  readonly reject?: (error: unknown) => void;
-}
-
 /**
  * What the tracker knows of one source, and its commits: one in flight at most, newest wins. Pending is given
  * up only after the commit landed, and only when nothing newer was recorded meanwhile; a failed commit
@@ -130,8 +124,13 @@ export class Committer {
   #timer: unknown;
   #stopped = false;
 
-  #busy = false;
-  #queue: QueuedCall[] = [];
+  /** What wants the source for itself: reading it, a reset, a clear. */
+  readonly #calls = new CallQueue(
+    () => this.#closeLane(),
+    () => {
+      if (this.free) this.#goOn();
+    },
+  );
 
   /** What was handed out; what was before a reset, a clear or a new start is cut off it. */
   readonly deliveries: Deliveries;
@@ -180,7 +179,7 @@ export class Committer {
 
   /** Whether calls queue: for the source to be read, or for a reset or a clear to end. */
   get busy(): boolean {
-    return this.#busy;
+    return this.#calls.busy;
   }
 
   get stats(): {
@@ -257,14 +256,9 @@ export class Committer {
    */
   record(offset: Offset, metadata: Metadata | undefined, items: number, index?: number): Promise<void> {
     if (this.#queues) {
-      return new Promise((resolve, reject) => {
-        this.#enqueue({
-          run: () => {
-            const stale = index !== undefined && this.deliveries.isCut(index);
-            resolve(stale ? DONE : this.record(offset, metadata, items, index));
-          },
-          reject,
-        });
+      return this.#later(() => {
+        const stale = index !== undefined && this.deliveries.isCut(index);
+        return stale ? DONE : this.record(offset, metadata, items, index);
       });
     }
     if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
@@ -333,23 +327,30 @@ export class Committer {
   abandon(before: number): void {
     if (before >= this.deliveries.added) this.deliveries.rewind();
     this.#cut(before);
-    if (!this.#busy) this.#drain();
+    if (!this.busy) this.#calls.drain();
   }
 
   /** Cuts off the deliveries before the index; what was handed out and acked since may now be recorded. */
   #cut(before: number): void {
     const cut = this.deliveries.cut(before);
     if (cut === undefined) return;
-    const run = (): void => {
+    this.#calls.first(() => {
       // Its ack was answered long ago: a failure is kept for the next record.
       this.#recordReached(cut.reached, cut.items).catch((error: unknown) => this.#keepFailure(error));
-    };
-    this.#queue.unshift({ run });
+    });
   }
 
-  /** Whether calls wait in the queue, for the source to be read first or for what goes on to end. */
+  /** Whether calls wait, for the source to be read first or for what goes on to end. */
   get #queues(): boolean {
-    return this.#busy || this.#phase === 'new';
+    return this.busy || this.#phase === 'new';
+  }
+
+  /** Makes the call once it need not wait; where nothing goes on that it could wait for, the source is read first. */
+  #later<T>(call: () => Promise<T>): Promise<T> {
+    const outcome = this.#calls.later(call);
+    // Whoever waits is told of a failure.
+    if (!this.busy) this.#calls.alone(() => this.#learn()).catch(() => undefined);
+    return outcome;
   }
 
   /** Keeps a failure that nobody waited for. */
@@ -362,11 +363,7 @@ export class Committer {
 
   /** Resolves when all that is recorded now is committed. */
   commit(): Promise<void> {
-    if (this.#busy || (this.#phase === 'new' && this.#queue.length > 0)) {
-      return new Promise((resolve, reject) => {
-        this.#enqueue({ run: () => resolve(this.commit()), reject });
-      });
-    }
+    if (this.busy || (this.#phase === 'new' && this.#calls.waiting)) return this.#later(() => this.commit());
     this.#closeLane();
     if (this.#pending === undefined) return DONE;
     if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
@@ -388,23 +385,19 @@ export class Committer {
 
   /** Whether neither a commit is in flight nor calls queue. */
   get free(): boolean {
-    return !this.#busy && this.#flight === undefined;
+    return !this.busy && this.#flight === undefined;
   }
 
   /** Resolves when the calls made before were taken up and no commit is in flight, whatever came of them. */
   async quiescent(): Promise<void> {
-    if (this.#busy) {
-      await new Promise<void>((resolve) => {
-        this.#queue.push({ run: resolve });
-      });
-    }
+    if (this.busy) await this.#calls.turn();
     await this.settled();
   }
 
   #commitInBackground(): void {
     // Nothing may overtake a reset; what it leaves pending is seen to when it has ended.
     if (
-      this.#busy ||
+      this.busy ||
       this.#held > 0 ||
       this.#flight !== undefined ||
       this.pending === undefined ||
@@ -529,11 +522,7 @@ export class Committer {
 
   /** Resolves when the offset, or one after it, is committed; begins no commit. */
   whenCommitted(offset: Offset, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#queues) {
-      return new Promise((resolve, reject) => {
-        this.#enqueue({ run: () => resolve(this.whenCommitted(offset, signal)), reject });
-      });
-    }
+    if (this.#queues) return this.#later(() => this.whenCommitted(offset, signal));
     if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
     if (this.#committed !== undefined && (Offset.compare(offset, this.#committed) ?? 1) <= 0) return DONE;
     // An offset without an order is passed by whatever is committed after it.
@@ -722,13 +711,9 @@ export class Committer {
    * along unawares.
    */
   #read<T>(fromStore: () => Promise<T>, fromLearned: (learned: Learned) => T): Promise<T> {
-    if (this.#busy) {
-      return new Promise((resolve, reject) => {
-        this.#queue.push({ run: () => resolve(this.#read(fromStore, fromLearned)), reject });
-      });
-    }
+    if (this.busy) return this.#calls.later(() => this.#read(fromStore, fromLearned));
     if (this.#phase === 'ready') return fromStore();
-    return this.#alone(async () => fromLearned(await this.#learn()));
+    return this.#calls.alone(async () => fromLearned(await this.#learn()));
   }
 
   /** Sets the offset in the store, under a new epoch where there are epochs, and forgets what is pending. */
@@ -740,7 +725,7 @@ export class Committer {
       this.#phase = 'ready';
       this.#cut(before);
     };
-    return this.#alone(async () => {
+    return this.#calls.alone(async () => {
       await this.#quiet();
       done(
         await this.#change(
@@ -755,7 +740,7 @@ export class Committer {
   /** Clears the source in the store, and forgets it: the next touch reads its new epoch. */
   clear(): Promise<void> {
     const before = this.deliveries.rewind();
-    return this.#alone(async () => {
+    return this.#calls.alone(async () => {
       await this.#quiet();
       await this.#change(
         () => this.#describe('clear'),
@@ -773,27 +758,29 @@ export class Committer {
   pause(): Promise<(end: PauseEnd) => void> {
     const before = this.deliveries.rewind();
     return new Promise((resolve, reject) => {
-      this.#alone(async () => {
-        await this.#quiet();
-        const { cleared, error, unanswered } = await new Promise<PauseEnd>((end) => {
-          resolve(end);
-        });
-        if (cleared) this.#forget(before);
-        else if (error instanceof NoAnswerError && unanswered !== undefined) {
-          this.#awaitLate(error, unanswered, () => this.#afterwards(() => this.#forget(before)));
-        }
-      }).catch(reject);
+      this.#calls
+        .alone(async () => {
+          await this.#quiet();
+          const { cleared, error, unanswered } = await new Promise<PauseEnd>((end) => {
+            resolve(end);
+          });
+          if (cleared) this.#forget(before);
+          else if (error instanceof NoAnswerError && unanswered !== undefined) {
+            this.#awaitLate(error, unanswered, () => this.#afterwards(() => this.#forget(before)));
+          }
+        })
+        .catch(reject);
     });
   }
 
   /** Lets every call for this source queue until the promise, which must not reject, has resolved. */
   waitFor(promise: Promise<void>): void {
-    void this.#alone(() => promise);
+    void this.#calls.alone(() => promise);
   }
 
   /** Does what a late answer calls for, once nothing else is under way. */
   #afterwards(work: () => void): void {
-    void this.#alone(async () => work());
+    void this.#calls.alone(async () => work());
   }
 
   /** No timer from now on: the tracker is being closed. */
@@ -821,7 +808,7 @@ export class Committer {
         (store) => learn(store, this.source, exclusive),
       );
     } catch (error) {
-      if (this.#phase === 'new') this.#rejectQueue(error);
+      if (this.#phase === 'new') this.#calls.reject(error);
       throw error;
     }
     const fenced = this.#phase === 'fenced';
@@ -860,50 +847,6 @@ export class Committer {
       source: this.source,
       writes: verb !== 'read',
     };
-  }
-
-  /** Queues a call; when nothing goes on that it could wait for, the source is read first. */
-  #enqueue(call: QueuedCall): void {
-    this.#queue.push(call);
-    // Whoever queues is told of a failure.
-    if (!this.#busy) this.#alone(() => this.#learn()).catch(() => undefined);
-  }
-
-  /** Does the work alone: every other call for this source queues until it is over. */
-  async #alone<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#busy) {
-      return new Promise((resolve) => {
-        this.#queue.push({ run: () => resolve(this.#alone(work)) });
-      });
-    }
-    this.#busy = true;
-    this.#closeLane();
-    try {
-      return await work();
-    } finally {
-      this.#busy = false;
-      this.#drain();
-      if (this.free) this.#goOn();
-    }
-  }
-
-  /** What waited for the source to be read is told that it could not be; the next call tries anew. */
-  #rejectQueue(error: unknown): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    for (const call of queue) {
-      if (call.reject === undefined) this.#queue.push(call);
-      else call.reject(error);
-    }
-  }
-
-  #drain(): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    let next = 0;
-    while (next < queue.length && !this.#busy) queue[next++]!.run();
-    // A call that had to queue again stands before those that were behind it.
-    if (next < queue.length) this.#queue = [...this.#queue, ...queue.slice(next)];
   }
 }
 
