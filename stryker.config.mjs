@@ -23,6 +23,9 @@ const GROUPS = {
   },
 };
 
+// Thousands of times a short search for a mistake is enough; by itself the spec runs longer.
+process.env.TRACKER_MODEL_RUNS ??= '15';
+
 const name = process.env.MUTANTS;
 if (name !== undefined && !Object.hasOwn(GROUPS, name)) {
   throw new Error(`Expected MUTANTS to be one of ${Object.keys(GROUPS).join(', ')}, got ${name}`);
@@ -38,6 +41,9 @@ export default {
     config: {
       testMatch: groups.flatMap((group) => group.specs.map((spec) => `<rootDir>/spec/${spec}`)),
       watchman: false,
+      // A mutant that hangs is noticed by the first test that waits for it.
+      testEnvironment: './spec/support/fail-fast-environment.cjs',
+      testTimeout: 5000,
     },
     // Which tests reach a mutant is known from the first run; to search the imports again would only take time.
     enableFindRelatedTests: false,

@@ -45,7 +45,8 @@ export const CommitStrategy = Object.freeze({
   auto,
   /**
    * Every `n` records of a source, and `maxDelayMs` after the first pending one where that is given.
-   * Repeats after a crash: up to `n`, the item in hand included, while commits succeed.
+   * Repeats after a crash: up to `n`, the item in hand included, while commits succeed; with `maxDelayMs` up to
+   * 2n-1, for a commit that the time began is not waited for.
    *
    * @param n - a positive integer; the n-th record resolves once committed, the others at once
    * @throws TypeError or RangeError
@@ -57,7 +58,7 @@ export const CommitStrategy = Object.freeze({
   periodic,
   /**
    * By time alone: `ms` after the first pending record of a source, idle streams included. Repeats after a
-   * crash: what the stream does in `ms` and one commit.
+   * crash: what the stream does in `ms` and two commits, the one before and the one under way.
    *
    * @param ms - 1 … 2^31-1 milliseconds
    * @throws TypeError or RangeError
@@ -65,7 +66,7 @@ export const CommitStrategy = Object.freeze({
   interval,
   /**
    * Never waits: one commit per source is in flight while anything is pending, and the newest offset wins.
-   * Repeats after a crash: what the stream does during one commit or two.
+   * Repeats after a crash: what the stream does during two commits.
    */
   eager,
   /** Only `commit()` and `commitAll()`. Repeats after a crash: all since the last of those. */

@@ -44,9 +44,12 @@ export interface OffsetErrorOptions<Code extends OffsetErrorCode = OffsetErrorCo
  * ```
  */
 export class OffsetError extends Error {
+  /** What kind of failure it was: the part that programs decide by. */
   readonly code: OffsetErrorCode;
+  /** The source that the failed operation was about; absent where it was about none, or about several. */
   declare readonly source?: string;
 
+  /** For stores of your own: each class makes its errors with a message and what goes with it. */
   constructor(message: string, options: OffsetErrorOptions & { readonly code: OffsetErrorCode }) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = options.code;

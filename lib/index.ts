@@ -1,3 +1,4 @@
+export type { RetryOptions } from './backoff.js';
 export type { Checkpoint } from './checkpoint.js';
 export { CommitStrategy, type PeriodicOptions } from './commit-strategy.js';
 export {
@@ -57,5 +58,4 @@ export {
   type TrackerStats,
   type WhenCommittedOptions,
 } from './tracker/offset-tracker.js';
-export type { RetryOptions } from './tracker/store-caller.js';
 export type { TransactionalOffsetStore } from './transactional-store.js';

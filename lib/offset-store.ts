@@ -5,8 +5,8 @@ import type { Offset } from './offset.js';
 /** What goes with a commit. */
 export interface CommitOptions {
   /**
-   * The epoch that the committer works under. The commit is refused with `FencedError` unless it is the
-   * source's own; 0 is the epoch of a source that was never reset, cleared or claimed. Default: not fenced.
+   * The epoch that the committer works under, an integer >= 0. The commit is refused with `FencedError` unless it is
+   * the source's own; 0 is the epoch of a source that was never reset, cleared or claimed. Default: not fenced.
    */
   readonly epoch?: number | undefined;
   /**
@@ -20,7 +20,9 @@ export interface CommitOptions {
 
 /** One source's part of a {@link OffsetStore.commitMany}. */
 export interface CommitEntry extends CommitOptions {
+  /** The name of the source. */
   readonly source: string;
+  /** What becomes its committed offset. */
   readonly offset: Offset;
 }
 
@@ -54,6 +56,11 @@ export interface OffsetStore {
    * `OFFSET_BEHIND` that names both, unless `allowRegression`; the committed offset again, with no other metadata,
    * is a no-op that leaves `committedAt`. Offsets without an order replace one another.
    * Check and change are one step, whoever else commits at the same time.
+   *
+   * @example
+   * ```ts
+   * await store.commit('orders', Offset.sequence(41), { epoch, metadata: { file: 'orders-7.csv' } });
+   * ```
    */
   commit(source: string, offset: Offset, options?: CommitOptions): Promise<void>;
 
@@ -70,6 +77,14 @@ export interface OffsetStore {
    * Optional. Commits all entries or none; the rules are those of `commit`, and a source that stands in
    * several entries has them applied in order. Arguments may be checked before anything else; of the entries that
    * what is stored refuses, the error is that of the first.
+   *
+   * @example
+   * ```ts
+   * await store.commitMany([
+   *   { source: 'orders', offset: Offset.sequence(41) },
+   *   { source: 'refunds', offset: Offset.sequence(7), epoch: 2 },
+   * ]);
+   * ```
    */
   commitMany?(entries: Iterable<CommitEntry>): Promise<void>;
 
@@ -92,6 +107,12 @@ export interface OffsetStore {
   /**
    * Optional. Raises the source's epoch and gives the new one; the offset, if any, stays. The claimant
    * commits under it, and whoever worked under an earlier one is refused from now on.
+   *
+   * @example
+   * ```ts
+   * const epoch = await store.claim('orders');
+   * await store.commit('orders', Offset.sequence(42), { epoch });
+   * ```
    */
   claim?(source: string): Promise<number>;
 

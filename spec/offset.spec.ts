@@ -369,6 +369,7 @@ describe('Offset.format() and Offset.parse()', () => {
     'ts:-000000-01-01T00:00:00.000Z',
     'ts:+275760-09-13T00:00:00.001Z',
     'ts:Invalid Date',
+    'at:2026-01-01T00:00:00.000Z',
     'custom',
     'custom:\uD800',
     'Earliest',

@@ -3,9 +3,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { pipeline } from 'node:stream/promises';
 import { commitOffsets, CommitStrategy, FileOffsetStore, Offset, OffsetTracker } from 'streamweave-offset';
 
-const tracker = new OffsetTracker(new FileOffsetStore('offsets.json'), {
-  strategy: CommitStrategy.interval(60_000),
-});
+const store = new FileOffsetStore('offsets.json');
+const tracker = new OffsetTracker(store, { strategy: CommitStrategy.interval(60_000) });
 
 // With on(), not once(): while it listens, the signal ends the process neither now nor when it is sent again.
 const stop = new AbortController();
@@ -31,8 +30,8 @@ try {
   await tracker.close({ timeoutMs: 5_000 });
 }
 
-const again = new OffsetTracker(new FileOffsetStore('offsets.json'));
-console.log('the next start begins after', Offset.format(await again.getOffset('jobs')));
+console.log('the next start begins after', Offset.format((await store.get('jobs'))!));
+await store.close();
 
 /** A queue that is empty after three jobs. When they are recorded, the process manager takes the process down. */
 async function* jobs() {

@@ -11,8 +11,8 @@ const ENTRY_POINTS: ReadonlyMap<string, string> = new Map([
   ['lib/testing/index.ts', 'streamweave-offset/testing'],
 ]);
 
-/** Options that exist for tests of the library alone, and what says so at the beginning of their docstring. */
-const FOR_TESTS = /^For tests: |, for tests\. /;
+/** What the docstring of an option says that exists for tests alone. */
+const FOR_TESTS = /, for tests\. /;
 
 /** The tables of all options, and the table of error codes. */
 export function referenceTables(root: string): { readonly options: string; readonly errors: string } {
@@ -57,6 +57,7 @@ function optionsTable(symbol: ts.Symbol, checker: ts.TypeChecker): string {
   const rows: string[][] = [];
   const forTests: string[] = [];
   for (const property of checker.getPropertiesOfType(checker.getDeclaredTypeOfSymbol(symbol))) {
+    if (property.getJsDocTags(checker).some(({ name }) => name === 'internal')) continue;
     const declaration = property.declarations?.[0] as ts.PropertySignature | undefined;
     const text = docOf(property, checker);
     if (FOR_TESTS.test(text)) {
@@ -71,7 +72,7 @@ function optionsTable(symbol: ts.Symbol, checker: ts.TypeChecker): string {
       code(typeOf(declaration?.type)),
       unitOf(property.name),
       given?.[1] ?? (optional ? '' : 'required'),
-      range === null ? '' : `${range[1]} … ${range[2]}`,
+      range === null ? '' : unbroken(`${range[1]} … ${range[2]}`),
       // What the other columns say is left out here.
       firstSentences(
         text
@@ -147,6 +148,11 @@ function typeOf(type: ts.TypeNode | undefined): string {
 function unitOf(name: string): string {
   if (/(?:^ms|Ms)$/.test(name)) return 'ms';
   return name.endsWith('Bytes') ? 'bytes' : '';
+}
+
+/** With blanks and a minus sign at which no line is broken. */
+function unbroken(text: string): string {
+  return text.replaceAll(' ', '\u00A0').replace('-', '\u2212');
 }
 
 function code(text: string): string {

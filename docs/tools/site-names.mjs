@@ -1,6 +1,10 @@
-/** A plugin of typedoc's: modules are called what they are imported by, and pages by their headings. */
-import { readFileSync } from 'node:fs';
-import { Converter, ReflectionKind, RendererEvent } from 'typedoc';
+/**
+ * A plugin of typedoc's: modules are called what they are imported by, and pages by their headings. Examples get a
+ * name that a browser shows as text; one that ends in .ts it takes for a film.
+ */
+import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import path from 'node:path';
+import { Converter, PageEvent, ReflectionKind, RendererEvent } from 'typedoc';
 
 const { name, exports } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
@@ -28,6 +32,17 @@ export function load(app) {
     for (const document of project.getReflectionsByKind(ReflectionKind.Document)) {
       const text = document.content.map((part) => part.text).join('');
       document.name = /^# (.+)$/m.exec(text)?.[1] ?? document.name;
+    }
+  });
+
+  app.renderer.on(PageEvent.END, (page) => {
+    page.contents = page.contents?.replaceAll(/(href="[^"]*\bmedia\/[\w-]+\.ts)"/g, '$1.txt"');
+  });
+
+  app.renderer.on(RendererEvent.END, ({ outputDirectory }) => {
+    const media = path.join(outputDirectory, 'media');
+    for (const file of readdirSync(media)) {
+      if (file.endsWith('.ts')) renameSync(path.join(media, file), path.join(media, `${file}.txt`));
     }
   });
 }

@@ -2,7 +2,13 @@ import { constants } from 'node:buffer';
 import { fileURLToPath } from 'node:url';
 import type { Checkpoint } from '../checkpoint.js';
 import { Offset, type OffsetInput } from '../offset.js';
-import { argumentRangeError, argumentTypeError, assertInteger, assertOptions } from '../validate.js';
+import {
+  argumentRangeError,
+  argumentTypeError,
+  assertInteger,
+  assertOptions,
+  assertSignal,
+} from '../validate.js';
 import type { LineFile } from './line-file.js';
 import type { FileLine, LineSplitter } from './line-splitter.js';
 import { type Fingerprint, fingerprintIn, notASequenceError } from './resume-point.js';
@@ -132,9 +138,7 @@ function checkedOptions(options: ReadLinesOptions | undefined): CheckedOptions {
   }
   assertInteger('maxLineBytes', maxLineBytes, 1, constants.MAX_STRING_LENGTH);
   assertInteger('chunkBytes', chunkBytes, 1, MAX_CHUNK_BYTES);
-  if (signal !== undefined && !(typeof signal === 'object' && signal !== null && 'aborted' in signal)) {
-    throw argumentTypeError('`signal` to be an AbortSignal', signal);
-  }
+  assertSignal(signal);
   return { ...checkedAfter(after), hold: lastLine === 'hold', maxLineBytes, invalidUtf8, chunkBytes, signal };
 }
 

@@ -1,13 +1,14 @@
 /**
  * What a commit, reset, claim or clear does to what is kept for one source: the rules of the OffsetStore
- * contract as pure functions, for the stores that decide in this process. (Databases decide in theirs.)
+ * contract as pure functions. Some stores decide by them in this process; databases decide in theirs, by the same
+ * rules, and of what they refuse these find the words.
  */
 import type { Checkpoint } from '../checkpoint.js';
 import { FencedError } from '../errors.js';
 import { copyMetadata, metadataEquals, type Metadata } from '../metadata.js';
 import { behindError, Offset, type OffsetInput } from '../offset.js';
-import type { CommitOptions } from '../offset-store.js';
-import { argumentTypeError, assertInteger, assertOptions, quote } from '../validate.js';
+import type { CommitEntry, CommitOptions } from '../offset-store.js';
+import { argumentTypeError, assertInteger, assertOptions, assertSource, quote } from '../validate.js';
 
 /** A source that has no offset but an epoch: it was cleared, or claimed before anything was committed. */
 export interface Tombstone {
@@ -26,6 +27,14 @@ export interface CheckedCommit {
   readonly allowRegression: boolean;
 }
 
+/** One source's part of a commit. */
+export interface SourceCommit {
+  readonly source: string;
+  readonly commit: CheckedCommit;
+}
+
+const systemNow = (): Date => new Date();
+
 /** Checks and copies the arguments of a commit. */
 export function checkCommit(offset: OffsetInput, options: CommitOptions | undefined): CheckedCommit {
   assertOptions('options', options);
@@ -42,6 +51,15 @@ export function checkCommit(offset: OffsetInput, options: CommitOptions | undefi
   };
 }
 
+/** Checks and copies the entries of a commit of many, and reads each of their properties once. */
+export function checkEntries(entries: Iterable<CommitEntry>): SourceCommit[] {
+  return [...entries].map((entry) => {
+    const { source, offset } = entry;
+    assertSource(source);
+    return { source, commit: checkCommit(offset, entry) };
+  });
+}
+
 /**
  * What is kept after the commit; `current` itself when the commit changes nothing.
  *
@@ -51,7 +69,7 @@ export function applyCommit(
   source: string,
   current: SourceState | undefined,
   commit: CheckedCommit,
-  now: () => Date,
+  now: () => Date = systemNow,
 ): Checkpoint {
   const epoch = current?.epoch ?? 0;
   if (commit.epoch !== undefined && commit.epoch !== epoch) {
@@ -79,7 +97,11 @@ export function applyCommit(
 }
 
 /** What is kept after a reset to the (checked, copied) offset. */
-export function applyReset(current: SourceState | undefined, offset: Offset, now: () => Date): Checkpoint {
+export function applyReset(
+  current: SourceState | undefined,
+  offset: Offset,
+  now: () => Date = systemNow,
+): Checkpoint {
   return { offset, epoch: raised(current), committedAt: now() };
 }
 

@@ -9,11 +9,10 @@ import {
   applyCommit,
   applyReset,
   checkCommit,
+  checkEntries,
   copyOut,
   type SourceState,
 } from './commit-rules.js';
-
-const now = (): Date => new Date();
 
 /**
  * Keeps offsets in this process's memory: for tests, and for sources that start over with the process.
@@ -30,7 +29,9 @@ export class InMemoryOffsetStore implements OffsetStore {
   #closed = false;
 
   /**
-   * @param initial - offsets to begin with, as a Map, other entries, or a plain object; copied
+   * Keeps nothing at first, or copies of the offsets that it is given.
+   *
+   * @param initial - offsets to begin with, as a Map, other entries, or a plain object
    * @throws TypeError, RangeError or InvalidOffsetError for what cannot be one
    */
   constructor(
@@ -42,7 +43,7 @@ export class InMemoryOffsetStore implements OffsetStore {
     const entries = Symbol.iterator in initial ? initial : Object.entries(initial);
     for (const [source, offset] of entries) {
       assertSource(source);
-      this.#states.set(source, { offset: Offset.from(offset), epoch: 0, committedAt: now() });
+      this.#states.set(source, { offset: Offset.from(offset), epoch: 0, committedAt: new Date() });
     }
   }
 
@@ -56,21 +57,17 @@ export class InMemoryOffsetStore implements OffsetStore {
     // Arguments first: a getter or an iterator of the caller's must not run between the reading and the writing.
     const checked = checkCommit(offset, options);
     const current = this.#state(source);
-    const next = applyCommit(source, current, checked, now);
+    const next = applyCommit(source, current, checked);
     if (next !== current) this.#states.set(source, next);
   }
 
   async commitMany(entries: Iterable<CommitEntry>): Promise<void> {
     this.#assertOpen();
-    const checked = [...entries].map((entry) => {
-      const { source, offset } = entry;
-      assertSource(source);
-      return { source, commit: checkCommit(offset, entry) };
-    });
+    const commits = checkEntries(entries);
     const changed = new Map<string, SourceState>();
-    for (const { source, commit } of checked) {
+    for (const { source, commit } of commits) {
       const current = changed.get(source) ?? this.#state(source);
-      const next = applyCommit(source, current, commit, now);
+      const next = applyCommit(source, current, commit);
       if (next !== current) changed.set(source, next);
     }
     for (const [source, state] of changed) this.#states.set(source, state);
@@ -95,7 +92,7 @@ export class InMemoryOffsetStore implements OffsetStore {
   async reset(source: string, offset: OffsetInput): Promise<number> {
     this.#assertOpen();
     const checked = Offset.from(offset);
-    const next = applyReset(this.#state(source), checked, now);
+    const next = applyReset(this.#state(source), checked);
     this.#states.set(source, next);
     return next.epoch;
   }

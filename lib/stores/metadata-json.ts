@@ -3,14 +3,16 @@
  * metadata that holds such a value.
  */
 import type { SuperJSON } from 'superjson';
+import { OffsetSerializationError } from '../errors.js';
 import type { MetadataValue } from '../metadata.js';
+import { quote } from '../validate.js';
 
 type Serializer = Pick<SuperJSON, 'serialize'>;
 
 let serializer: Serializer | undefined;
 
 /**
- * Makes superjson ready: needed before anything with metadata is encoded or decoded, and only then. The
+ * Makes superjson ready: needed before metadata is encoded or decoded that has annotations, and only then. The
  * instance is our own, because others can register classes and transformations with the default one.
  */
 export async function loadSerializer(): Promise<void> {
@@ -77,5 +79,13 @@ export function revive(
       key,
       revive(item, `${below}${key.replace(/[\\.]/g, '\\$&')}`, annotations),
     ]),
+  );
+}
+
+/** The error for metadata that was found, before it was written, to be read back as something else, or not at all. */
+export function unwritableError(source: string, cause: unknown): OffsetSerializationError {
+  return new OffsetSerializationError(
+    `Expected metadata that can be written and read back as it is, and this of source ${quote(source)} cannot`,
+    { source, cause },
   );
 }

@@ -2,6 +2,7 @@ import { ClosedError } from '../errors.js';
 import type { OffsetStore } from '../offset-store.js';
 import type { TransactionalOffsetStore } from '../transactional-store.js';
 import { argumentTypeError, assertInteger, assertOptions, MAX_TIMER_MS } from '../validate.js';
+import type { SourceCommit } from './commit-rules.js';
 import {
   isConnection,
   isPool,
@@ -12,10 +13,12 @@ import {
 } from './postgres/client.js';
 import { type Driver, driverOf, type Query } from './postgres/drivers.js';
 import { isConflict, isTransient, RefusedSignal, wrapped } from './postgres/failures.js';
-import { PostgresTable, Statements } from './postgres/table.js';
+import { Statements } from './postgres/statements.js';
+import { PostgresTable } from './postgres/table.js';
 import { loadSerializer } from './row.js';
+import { RunningCalls } from './running-calls.js';
 import { ENSURING, type SqlCall, SqlOffsets, TRANSACTION } from './sql.js';
-import type { SourceCommit, SqlTable } from './sql-table.js';
+import type { SqlTable } from './sql-table.js';
 import { checkedTableName } from './table-name.js';
 
 export type {
@@ -28,7 +31,7 @@ export type {
   PostgresValue,
 } from './postgres/client.js';
 
-/** What a {@link PostgresOffsetStore} can be told. */
+/** The options of a {@link PostgresOffsetStore}. */
 export interface PostgresOffsetStoreOptions {
   /**
    * The table, made on first use where it is not there; with its schema in front of a dot, if need be. Any names,
@@ -93,7 +96,7 @@ export class PostgresOffsetStore<Client extends PostgresClient = PostgresClient>
 {
   readonly #driver: Driver;
   readonly #statements: Statements;
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #calls = new RunningCalls();
   #found = false;
   #finding: Promise<void> | undefined;
   #closed = false;
@@ -131,7 +134,7 @@ export class PostgresOffsetStore<Client extends PostgresClient = PostgresClient>
    */
   async ensureSchema(): Promise<void> {
     this.assertOpen();
-    await this.#track(this.#ensure());
+    await this.#calls.track(this.#ensure());
   }
 
   /**
@@ -145,7 +148,7 @@ export class PostgresOffsetStore<Client extends PostgresClient = PostgresClient>
   async transaction<R>(work: (tx: PostgresTransaction<Client>) => R | Promise<R>): Promise<R> {
     this.assertOpen();
     if (typeof work !== 'function') throw argumentTypeError('`work` to be a function', work);
-    return await this.#track(this.#transaction(work));
+    return await this.#calls.track(this.#transaction(work));
   }
 
   /**
@@ -185,7 +188,7 @@ export class PostgresOffsetStore<Client extends PostgresClient = PostgresClient>
   /** Finishes the calls made before. The client stays open: whoever made it ends it. */
   async close(): Promise<void> {
     this.#closed = true;
-    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    await this.#calls.ended();
   }
 
   protected assertOpen(): void {
@@ -193,11 +196,11 @@ export class PostgresOffsetStore<Client extends PostgresClient = PostgresClient>
   }
 
   protected run<R>(call: SqlCall, work: (table: SqlTable) => R | Promise<R>): Promise<R> {
-    return this.#track(this.#run(call, work));
+    return this.#calls.track(this.#run(call, work));
   }
 
   protected runMany(call: SqlCall, commits: readonly SourceCommit[]): Promise<void> {
-    return this.#track(this.#runMany(call, commits));
+    return this.#calls.track(this.#runMany(call, commits));
   }
 
   async #transaction<R>(work: (tx: PostgresTransaction<Client>) => R | Promise<R>): Promise<R> {
@@ -265,16 +268,6 @@ export class PostgresOffsetStore<Client extends PostgresClient = PostgresClient>
       }
     })();
     await this.#finding;
-  }
-
-  /** Runs what close() waits for. */
-  async #track<R>(running: Promise<R>): Promise<R> {
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
   }
 }
 

@@ -3,7 +3,13 @@ import { ClosedError, OffsetIoError } from '../errors.js';
 import { Offset, type OffsetInput } from '../offset.js';
 import type { CommitEntry, CommitOptions, OffsetStore } from '../offset-store.js';
 import { argumentTypeError, assertOptions, assertSource, quote, received } from '../validate.js';
-import { applyCommit, checkCommit, type CheckedCommit, type SourceState } from './commit-rules.js';
+import {
+  applyCommit,
+  checkCommit,
+  checkEntries,
+  type SourceCommit,
+  type SourceState,
+} from './commit-rules.js';
 import { type RedisClient, ScriptRunner } from './redis/client.js';
 import { damagedError, formatError, type RedisCall, redisError } from './redis/failures.js';
 import { aheadOf, CLEAR_ALL, COMMIT, RAISE, READ, READ_ALL, type RedisScript } from './redis/scripts.js';
@@ -16,24 +22,17 @@ import {
   rowNeedsSerializer,
   type StoredRow,
 } from './row.js';
+import { RunningCalls } from './running-calls.js';
 
 export type { IoredisClient, NodeRedisClient, RedisClient } from './redis/client.js';
 
-/** The second argument of {@link RedisOffsetStore}. */
+/** The options of a {@link RedisOffsetStore}. */
 export interface RedisOffsetStoreOptions {
   /**
    * What the name of the store's one key begins with: the key is this and `offsets`. Stores with the same prefix share
    * their offsets. In a cluster the key decides which master keeps them. Default: `'streamweave-offset:'`.
    */
   readonly keyPrefix?: string | undefined;
-}
-
-const now = (): Date => new Date();
-
-/** A commit of one source, its arguments checked and copied. */
-interface SourceCommit {
-  readonly source: string;
-  readonly commit: CheckedCommit;
 }
 
 /**
@@ -71,6 +70,11 @@ interface SourceCommit {
  * `OffsetTracker` its `storeTimeoutMs` is the limit in any case. Settings that change names and types
  * (`keyPrefix`, `stringNumbers` and RESP3 of the clients) change nothing here.
  *
+ * Errors, beside those of the OffsetStore contract: `OFFSET_IO` (the server cannot be reached, or refuses: wrong
+ * password, replica, out of memory, part of a cluster, still loading), `OFFSET_DURABILITY_UNKNOWN` (the connection was
+ * lost before the answer came), `OFFSET_CORRUPT` (the key holds something else, or a source's field is damaged),
+ * `OFFSET_UNSUPPORTED` (a newer version wrote the key); the client's error is the `cause`.
+ *
  * @example
  * ```ts
  * import { Redis } from 'ioredis';
@@ -88,12 +92,11 @@ export class RedisOffsetStore implements OffsetStore {
   /** The name of the hash that holds everything. */
   readonly key: string;
   readonly #runner: ScriptRunner;
-  /** The calls that have not ended. */
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #calls = new RunningCalls();
   #closed = false;
 
   /**
-   * Does no I/O.
+   * Checks its arguments, and sends nothing.
    *
    * @param client - `new Redis()` or `new Redis.Cluster()` of ioredis; `createClient()`, `createCluster()`,
    *   `createClientPool()` or `createSentinel()` of redis
@@ -113,31 +116,22 @@ export class RedisOffsetStore implements OffsetStore {
     return (await this.#read(source))?.offset;
   }
 
-  /**
-   * @throws `FencedError` and InvalidOffsetError as the contract says. OffsetIoError: `OFFSET_IO` when the server cannot be
-   *   reached or refuses (wrong password, replica, out of memory, part of a cluster, still loading), and nothing was
-   *   changed; `OFFSET_DURABILITY_UNKNOWN` when the connection was lost before the answer came.
-   *   OffsetSerializationError `OFFSET_CORRUPT` when the key holds something else. The client's error is the `cause`.
-   */
   async commit(source: string, offset: OffsetInput, options?: CommitOptions): Promise<void> {
     this.#assertOpen();
     assertSource(source);
     const commit = checkCommit(offset, options);
-    await this.#finish(
+    await this.#calls.track(
       this.#commit([{ source, commit }], { what: `commit source ${quote(source)}`, source, writes: true }),
     );
   }
 
-  /** One script call, whatever the number. The same errors as {@link commit}. */
   async commitMany(entries: Iterable<CommitEntry>): Promise<void> {
     this.#assertOpen();
-    const commits = [...entries].map((entry) => {
-      const { source, offset } = entry;
-      assertSource(source);
-      return { source, commit: checkCommit(offset, entry) };
-    });
+    const commits = checkEntries(entries);
     if (commits.length === 0) return;
-    await this.#finish(this.#commit(commits, { what: `commit ${commits.length} sources`, writes: true }));
+    await this.#calls.track(
+      this.#commit(commits, { what: `commit ${commits.length} sources`, writes: true }),
+    );
   }
 
   async getAll(): Promise<Map<string, Offset>> {
@@ -151,7 +145,7 @@ export class RedisOffsetStore implements OffsetStore {
 
   async inspectAll(): Promise<Map<string, Checkpoint>> {
     this.#assertOpen();
-    return await this.#finish(this.#readAll());
+    return await this.#calls.track(this.#readAll());
   }
 
   async epoch(source: string): Promise<number> {
@@ -161,7 +155,7 @@ export class RedisOffsetStore implements OffsetStore {
   async reset(source: string, offset: OffsetInput): Promise<number> {
     this.#assertOpen();
     assertSource(source);
-    const state = { offset: Offset.from(offset), epoch: 0, committedAt: now() };
+    const state = { offset: Offset.from(offset), epoch: 0, committedAt: new Date() };
     return await this.#raise('reset', source, textAfterEpoch(source, state));
   }
 
@@ -179,7 +173,7 @@ export class RedisOffsetStore implements OffsetStore {
 
   async clearAll(): Promise<void> {
     this.#assertOpen();
-    await this.#finish(
+    await this.#calls.track(
       this.#run(CLEAR_ALL, [NOTHING_AFTER_EPOCH], { what: 'clear all sources', writes: true }),
     );
   }
@@ -187,26 +181,17 @@ export class RedisOffsetStore implements OffsetStore {
   /** Waits for the calls made before. The client stays open: it is the caller's. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.allSettled(this.#running);
+    await this.#calls.ended();
   }
 
   #assertOpen(): void {
     if (this.#closed) throw new ClosedError('This RedisOffsetStore was closed; make a new one');
   }
 
-  async #finish<T>(call: Promise<T>): Promise<T> {
-    this.#running.add(call);
-    try {
-      return await call;
-    } finally {
-      this.#running.delete(call);
-    }
-  }
-
   async #read(source: string): Promise<SourceState | undefined> {
     this.#assertOpen();
     assertSource(source);
-    return await this.#finish(this.#readOne(source));
+    return await this.#calls.track(this.#readOne(source));
   }
 
   async #readOne(source: string): Promise<SourceState | undefined> {
@@ -232,7 +217,7 @@ export class RedisOffsetStore implements OffsetStore {
 
   async #commit(commits: readonly SourceCommit[], call: RedisCall): Promise<void> {
     if (commits.some(({ commit }) => needsSerializer(commit.metadata))) await loadSerializer();
-    const committedAt = now();
+    const committedAt = new Date();
     const entries = commits.flatMap(({ source, commit }) => {
       const { offset, epoch, metadata } = commit;
       const value = textAfterEpoch(source, { offset, epoch: 0, metadata, committedAt });
@@ -245,7 +230,7 @@ export class RedisOffsetStore implements OffsetStore {
     const [index, value] = refusal.map(textOf);
     const { source, commit } = commits[Number(index) - 1] as SourceCommit;
     // The words for a refusal are in one place; the server only finds that there is one.
-    applyCommit(source, value === undefined ? undefined : await this.#decode(source, value), commit, now);
+    applyCommit(source, value === undefined ? undefined : await this.#decode(source, value), commit);
     throw new OffsetIoError(
       `Could not ${call.what}: the script refused it for what it holds, ${received(value)}, which is no reason to`,
       { source },
@@ -255,7 +240,7 @@ export class RedisOffsetStore implements OffsetStore {
   async #raise(what: string, source: string, afterEpoch?: string): Promise<number> {
     const call = { what: `${what} source ${quote(source)}`, source, writes: true };
     const argv = afterEpoch === undefined ? [source] : [source, afterEpoch];
-    const [epoch] = await this.#finish(this.#run(RAISE, argv, call));
+    const [epoch] = await this.#calls.track(this.#run(RAISE, argv, call));
     return Number(textOf(epoch));
   }
 

@@ -15,7 +15,14 @@ import { copyMetadata, metadataEquals, type Metadata, type MetadataValue } from 
 import { Offset } from '../offset.js';
 import { quote, received } from '../validate.js';
 import type { SourceState } from './commit-rules.js';
-import { annotationsOf, needsAnnotation, revive, serializerLoaded, superjson } from './metadata-json.js';
+import {
+  annotationsOf,
+  needsAnnotation,
+  revive,
+  serializerLoaded,
+  superjson,
+  unwritableError,
+} from './metadata-json.js';
 
 export { loadSerializer } from './metadata-json.js';
 
@@ -133,10 +140,7 @@ export function encodeMetadata(source: string, metadata: Metadata): string {
   } catch (error) {
     cause = error;
   }
-  throw new OffsetSerializationError(
-    `Expected metadata that can be written and read back as it is, and this of source ${quote(source)} cannot`,
-    { source, cause },
-  );
+  throw unwritableError(source, cause);
 }
 
 function decodeMetadata(text: unknown): Metadata {

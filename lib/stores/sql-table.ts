@@ -2,15 +2,9 @@
 import { OffsetIoError, OffsetSerializationError } from '../errors.js';
 import { Offset } from '../offset.js';
 import { quote } from '../validate.js';
-import { applyCommit, type CheckedCommit, type SourceState } from './commit-rules.js';
+import { applyCommit, type SourceCommit, type SourceState } from './commit-rules.js';
 import { decodeRow, encodeMetadata, type StoredRow } from './row.js';
 import type { TableName } from './table-name.js';
-
-/** One source's part of a commit. */
-export interface SourceCommit {
-  readonly source: string;
-  readonly commit: CheckedCommit;
-}
 
 /** A row as it is listed. */
 export type ListedRow = StoredRow & { readonly source: string };
@@ -62,8 +56,6 @@ export function conditionOfChange(isDistinct: string, bytes = ''): (allowRegress
 /** How often a commit is tried again that was refused by what then is there no more. */
 export const MAX_TRIES = 100;
 
-const now = (): Date => new Date();
-
 /**
  * What is kept after the commit; `current` itself when it changes nothing.
  *
@@ -77,7 +69,7 @@ export function applied(
 ): SourceState {
   const { metadata } = commit;
   const same = metadata !== undefined && encodeMetadata(source, metadata) === storedMetadata;
-  return applyCommit(source, current, same ? { ...commit, metadata: undefined } : commit, now);
+  return applyCommit(source, current, same ? { ...commit, metadata: undefined } : commit);
 }
 
 /** What {@link applied} takes of a row. */

@@ -3,9 +3,9 @@ import type { Checkpoint } from '../checkpoint.js';
 import { Offset, type OffsetInput } from '../offset.js';
 import type { CommitEntry, CommitOptions, OffsetStore } from '../offset-store.js';
 import { assertSource, quote } from '../validate.js';
-import { checkCommit, copyOut } from './commit-rules.js';
+import { checkCommit, checkEntries, copyOut, type SourceCommit } from './commit-rules.js';
 import { decodeEpoch, decodeRow, loadSerializer, needsSerializer, rowNeedsSerializer } from './row.js';
-import type { SourceCommit, SqlTable } from './sql-table.js';
+import type { SqlTable } from './sql-table.js';
 
 /** What was asked of the database, for the words of an error. */
 export interface SqlCall {
@@ -42,11 +42,7 @@ export abstract class SqlOffsets implements OffsetStore {
 
   async commitMany(entries: Iterable<CommitEntry>): Promise<void> {
     this.assertOpen();
-    const commits = [...entries].map((entry) => {
-      const { source, offset } = entry;
-      assertSource(source);
-      return { source, commit: checkCommit(offset, entry) };
-    });
+    const commits = checkEntries(entries);
     if (commits.length === 0) return;
     const serializer = commits.some(({ commit }) => needsSerializer(commit.metadata));
     const call = { what: `Commit of ${commits.length} entries`, writes: true, serializer };

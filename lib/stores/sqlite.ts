@@ -1,26 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Backoff, backoffMs } from '../backoff.js';
 import { ClosedError, OffsetIoError } from '../errors.js';
 import type { OffsetStore } from '../offset-store.js';
 import type { TransactionalOffsetStore } from '../transactional-store.js';
 import { argumentTypeError, assertInteger, assertOptions, MAX_TIMER_MS } from '../validate.js';
+import type { SourceCommit } from './commit-rules.js';
 import { loadSerializer } from './row.js';
+import { RunningCalls } from './running-calls.js';
 import { ENSURING, type SqlCall, SqlOffsets, TRANSACTION } from './sql.js';
-import type { SourceCommit } from './sql-table.js';
-import {
-  inTransaction,
-  isBusy,
-  isCausedByBusy,
-  isClosed,
-  type SqliteDatabase,
-  wrapped,
-} from './sqlite/driver.js';
+import { inTransaction, isClosed, isDatabase, type SqliteDatabase } from './sqlite/client.js';
+import { warnOfLoss } from './sqlite/durability.js';
+import { isBusy, isTransient, wrapped } from './sqlite/failures.js';
 import { SqliteTable } from './sqlite/table.js';
 import { checkedTableName, type TableName } from './table-name.js';
 import { Turns } from './turns.js';
 
-export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite/driver.js';
+export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite/client.js';
 
-/** What a {@link SqliteOffsetStore} can be told. */
+/** The options of a {@link SqliteOffsetStore}. */
 export interface SqliteOffsetStoreOptions {
   /**
    * The table, made on first use where it is not there; with the schema of an attached database in front of a dot,
@@ -35,9 +32,8 @@ export interface SqliteOffsetStoreOptions {
   readonly lockTimeoutMs?: number | undefined;
 }
 
-/** The wait before a further try where the database is locked, in milliseconds; it doubles each time, up to the longest. */
-const BUSY_DELAY_MS = 1;
-const LONGEST_BUSY_DELAY_MS = 50;
+/** The waits between tries where the database is locked. */
+const BUSY: Backoff = { minDelayMs: 1, maxDelayMs: 50 };
 
 /**
  * Keeps offsets in a table of a SQLite database, where outputs may live, too: then both change in one transaction,
@@ -87,15 +83,16 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
   readonly #lockTimeoutMs: number;
   readonly #turns: Turns;
   readonly #tables = new WeakMap<SqliteDatabase, SqliteTable>();
+  readonly #calls = new RunningCalls();
   #warned = false;
   #closed = false;
-  /** The calls that have not ended. */
-  #calls = 0;
   #transactions = 0;
-  #idle: (() => void) | undefined;
-  #ending: Promise<void> | undefined;
 
-  /** @throws TypeError or RangeError for what is no connection or option */
+  /**
+   * Checks its arguments, and runs nothing.
+   *
+   * @throws TypeError or RangeError for what is no connection or option
+   */
   constructor(database: Db, options?: SqliteOffsetStoreOptions) {
     super();
     assertDatabase('database', database);
@@ -137,26 +134,7 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
     if (typeof work !== 'function') throw argumentTypeError('`work` to be a function', work);
     this.#transactions++;
     try {
-      return await this.#inTurn(TRANSACTION, async (table) => {
-        await this.#untilFree(TRANSACTION, () => {
-          this.#prepare(table);
-          table.begin();
-        });
-        let result: R;
-        try {
-          result = await work(this.#database);
-        } catch (error) {
-          table.rollBack();
-          throw error;
-        }
-        try {
-          await this.#untilFree(TRANSACTION, () => table.end());
-        } catch (error) {
-          table.rollBack();
-          throw error;
-        }
-        return result;
-      });
+      return await this.#calls.track(this.#inTurn(TRANSACTION, (table) => this.#transaction(table, work)));
     } finally {
       this.#transactions--;
     }
@@ -179,17 +157,13 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
 
   /** Whether the error is, or was caused by, a lock that another connection held (`SQLITE_BUSY`, `SQLITE_LOCKED`). */
   isTransient(error: unknown): boolean {
-    return isCausedByBusy(error);
+    return isTransient(error);
   }
 
   /** Finishes the calls made before. The connection stays open: whoever made it closes it. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true;
-    this.#ending ??= new Promise((resolve) => {
-      if (this.#calls === 0) resolve();
-      else this.#idle = resolve;
-    });
-    return this.#ending;
+    await this.#calls.ended();
   }
 
   protected assertOpen(): void {
@@ -197,12 +171,13 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
   }
 
   protected run<R>(call: SqlCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
-    return this.#inTurn(call, (table) =>
+    const running = this.#inTurn(call, (table) =>
       this.#untilFree(call, () => {
         this.#prepare(table);
         return work(table);
       }),
     );
+    return this.#calls.track(running);
   }
 
   protected runMany(call: SqlCall, commits: readonly SourceCommit[]): Promise<void> {
@@ -216,6 +191,21 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
         throw error;
       }
     });
+  }
+
+  async #transaction<R>(table: SqliteTable, work: (tx: Db) => R | Promise<R>): Promise<R> {
+    await this.#untilFree(TRANSACTION, () => {
+      this.#prepare(table);
+      table.begin();
+    });
+    try {
+      const result = await work(this.#database);
+      await this.#untilFree(TRANSACTION, () => table.end());
+      return result;
+    } catch (error) {
+      table.rollBack();
+      throw error;
+    }
   }
 
   #prepare(table: SqliteTable): void {
@@ -233,21 +223,15 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
 
   /** Has the connection to itself while the work goes on. */
   async #inTurn<R>(call: SqlCall, work: (table: SqliteTable) => R | Promise<R>): Promise<R> {
-    this.#calls++;
+    if (call.serializer === true) await loadSerializer();
+    const turn = this.#turns.take(this.#lockTimeoutMs, call);
+    if (turn !== undefined) await turn;
     try {
-      if (call.serializer === true) await loadSerializer();
-      const turn = this.#turns.take(this.#lockTimeoutMs, call);
-      if (turn !== undefined) await turn;
-      try {
-        this.#assertUsable(call);
-        const done = work(this.#table(this.#database));
-        return done instanceof Promise ? await done : done;
-      } finally {
-        this.#turns.pass();
-      }
+      this.#assertUsable(call);
+      const done = work(this.#table(this.#database));
+      return done instanceof Promise ? await done : done;
     } finally {
-      this.#calls--;
-      if (this.#calls === 0) this.#idle?.();
+      this.#turns.pass();
     }
   }
 
@@ -279,9 +263,8 @@ export class SqliteOffsetStore<Db extends SqliteDatabase = SqliteDatabase>
   async #retry<R>(call: SqlCall, attempt: () => R | Promise<R>, firstError: unknown): Promise<R> {
     const untilMs = performance.now() + this.#lockTimeoutMs;
     let busy = firstError;
-    for (let delayMs = BUSY_DELAY_MS; performance.now() < untilMs; delayMs *= 2) {
-      const fullMs = Math.min(delayMs, LONGEST_BUSY_DELAY_MS);
-      await delay(fullMs / 2 + (fullMs / 2) * Math.random());
+    for (let retried = 0; performance.now() < untilMs; retried++) {
+      await delay(backoffMs(BUSY, retried));
       try {
         return await attempt();
       } catch (error) {
@@ -331,43 +314,10 @@ class SqliteTransactionOffsets extends SqlOffsets {
 }
 
 function assertDatabase(name: string, value: unknown): void {
-  const { exec, prepare } = (value ?? {}) as Partial<Record<'exec' | 'prepare', unknown>>;
-  if (typeof value !== 'object' || typeof exec !== 'function' || typeof prepare !== 'function') {
+  if (!isDatabase(value)) {
     throw argumentTypeError(
       `\`${name}\` to be a connection of better-sqlite3, libsql or node:sqlite (exec() and prepare())`,
       value,
     );
   }
-}
-
-/** What has been told. */
-const warnings = new Set<string>();
-
-/** The least `synchronous` with which a commit survives a power loss, by journal mode: 2 is FULL, 3 EXTRA. */
-const ENOUGH = new Map<unknown, number>([
-  ['wal', 2],
-  ['truncate', 2],
-  ['persist', 2],
-  // The journal's end is the commit, and only EXTRA makes the end of its name durable.
-  ['delete', 3],
-]);
-
-/** Tells, once in the process, of a database on which a commit may be lost with the power. */
-function warnOfLoss(table: SqliteTable): void {
-  let warning: string;
-  try {
-    if (!table.isInFile()) return;
-    const journal = table.pragma('journal_mode');
-    const synchronous = table.pragma('synchronous');
-    if (Number(synchronous) >= (ENOUGH.get(journal) ?? Infinity)) return;
-    warning =
-      `SqliteOffsetStore: with PRAGMA journal_mode = ${String(journal)} and synchronous = ${String(synchronous)} the last ` +
-      'commits may be lost when the power fails. To keep them, run PRAGMA journal_mode = WAL and PRAGMA synchronous = FULL ' +
-      'on the connection';
-  } catch {
-    return;
-  }
-  if (warnings.has(warning)) return;
-  warnings.add(warning);
-  process.emitWarning(warning, { code: 'STREAMWEAVE_OFFSET_DURABILITY' });
 }

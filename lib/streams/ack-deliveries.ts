@@ -5,7 +5,7 @@ import type { Delivery, DeliveryOwner } from './delivery.js';
 
 /** The options of {@link ackDeliveries}. */
 export interface AckDeliveriesOptions {
-  /** How many deliveries the stream buffers. Default: Node's, 16. */
+  /** How many deliveries the stream buffers, an integer >= 0. Default: Node's, 16. */
   readonly highWaterMark?: number | undefined;
   /**
    * How long the end waits for deliveries that did not come here to be acked or nacked, in milliseconds, 1 … 2^31-1.
@@ -14,7 +14,7 @@ export interface AckDeliveriesOptions {
   readonly ackTimeoutMs?: number | undefined;
 }
 
-type Owner = Pick<DeliveryOwner<never>, 'settle'>;
+type Owner = Pick<DeliveryOwner<never>, 'whenSettled'>;
 
 /** A delivery as it is written here: one of ours knows its stream. */
 type Written = Partial<Delivery<unknown>> & { readonly owner?: Owner };
@@ -25,8 +25,8 @@ type Written = Partial<Delivery<unknown>> & { readonly owner?: Owner };
  * (with `manual`, not).
  *
  * @throws TypeError or RangeError for wrong options. The stream is destroyed with a TypeError for what is no delivery,
- *   with the error of a failed commit or of a nack, and with DeliveryError `OFFSET_UNACKED` when deliveries were dropped on
- *   the way without an ack
+ *   with the error of a failed commit or of a nack, and with DeliveryError `OFFSET_UNACKED` when deliveries were
+ *   dropped on the way without an ack
  * @example
  * ```ts
  * await pipeline(orders, withAcks(tracker, 'orders'), handleEach, ackDeliveries());
@@ -56,7 +56,7 @@ export function ackDeliveries(options?: AckDeliveriesOptions): Writable {
       else Promise.resolve(acked).then(() => callback(), callback);
     },
     final(callback) {
-      Promise.all(Array.from(owners, (owner) => owner.settle({ timeoutMs: ackTimeoutMs }))).then(
+      Promise.all(Array.from(owners, (owner) => owner.whenSettled({ timeoutMs: ackTimeoutMs }))).then(
         () => callback(),
         (error: unknown) => callback(error as Error),
       );

@@ -1,14 +1,17 @@
 import type { Writable } from 'node:stream';
 import { Offset } from '../offset.js';
-import type { SourceCommits } from './source-commits.js';
-import { abortError } from './stream-options.js';
+import { abortError, type CommitEvent } from './stream-options.js';
 
 type Callback = (error?: Error | null) => void;
 
-/** What a stream is joined to: how its items' offsets are committed at its end. */
-export interface Commits {
-  readonly commits: SourceCommits;
+/** Told of a commit that landed. The offset is the committer's own: whoever gives it away copies it. */
+export type CommitListener = (source: string, offset: Offset) => void;
+
+/** What a stream is joined to: how its items' offsets are committed, and what of that its hooks call. */
+export interface Recorder {
   readonly signal: AbortSignal | undefined;
+  /** Calls back after each commit that landed for a source of the stream; gives the function that ends that. */
+  onCommit(listener: CommitListener): () => void;
   /** At a clean end. */
   finish(): Promise<void>;
   /** When the stream is destroyed; after a clean end too. An error is the stream's where it has none yet. */
@@ -21,20 +24,19 @@ export interface Commits {
  * a destroy, and `_destroy` runs too late to hold `'end'` and `'finish'` back.
  */
 export class Attachment {
-  readonly #recorder: Commits;
+  readonly #recorder: Recorder;
   #detach = (): void => undefined;
 
-  constructor(recorder: Commits) {
+  constructor(recorder: Recorder) {
     this.#recorder = recorder;
   }
 
   /** Once, with the stream whose hooks call the methods below. */
   attach(stream: Writable): void {
-    const recorder = this.#recorder;
-    const { signal, commits } = recorder;
-    const endCommits = commits.onCommit((source, offset) => {
-      if (!commits.owns(source) || stream.listenerCount('commit') === 0) return;
-      emitSafely(stream, 'commit', { source, offset: Offset.from(offset) });
+    const { signal } = this.#recorder;
+    const endCommits = this.#recorder.onCommit((source, offset) => {
+      if (stream.listenerCount('commit') === 0) return;
+      emitSafely(stream, 'commit', { source, offset: Offset.from(offset) } satisfies CommitEvent);
     });
     const abort = (): void => {
       stream.destroy(abortError(signal!));

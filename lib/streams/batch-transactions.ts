@@ -1,3 +1,4 @@
+import { backoffMs, checkedRetry, type Retry, type RetryOptions } from '../backoff.js';
 import { FencedError, OffsetError, OffsetIoError } from '../errors.js';
 import type { Metadata } from '../metadata.js';
 import { Offset } from '../offset.js';
@@ -5,9 +6,8 @@ import type { CommitOptions, OffsetStore } from '../offset-store.js';
 import { systemClock, withDeadline } from '../tracker/clock.js';
 import { listed, messageOf } from '../failures.js';
 import { learn, type Learned } from '../tracker/learn.js';
-import type { RetryOptions } from '../tracker/store-caller.js';
 import type { TransactionalOffsetStore } from '../transactional-store.js';
-import { assertInteger, assertOptions, MAX_TIMER_MS, quote } from '../validate.js';
+import { assertInteger, MAX_TIMER_MS, quote } from '../validate.js';
 
 /** Where a batch takes one of its sources. */
 export interface BatchCommit {
@@ -43,26 +43,17 @@ export class BatchTransactions<T, Tx> {
   readonly #store: TransactionalOffsetStore<Tx>;
   readonly #write: (items: T[], tx: Tx) => unknown;
   readonly #timeoutMs: number;
-  readonly #retries: number;
-  readonly #minDelayMs: number;
-  readonly #maxDelayMs: number;
+  readonly #retry: Retry;
   #stopped = false;
   #wake: (() => void) | undefined;
 
   /** @throws TypeError or RangeError for what is no option */
   constructor(store: TransactionalOffsetStore<Tx>, { write, timeoutMs, retry }: Options<T, Tx>) {
-    assertOptions('retry', retry);
-    const { retries = 8, minDelayMs = 50, maxDelayMs = Math.max(2_000, minDelayMs) } = retry ?? {};
-    assertInteger('retry.retries', retries, 0, 1_000);
-    assertInteger('retry.minDelayMs', minDelayMs, 0, MAX_TIMER_MS);
-    assertInteger('retry.maxDelayMs', maxDelayMs, minDelayMs, MAX_TIMER_MS);
+    this.#retry = checkedRetry(retry, { retries: 8, minDelayMs: 50, maxDelayMs: 2_000 });
     assertInteger('timeoutMs', timeoutMs, 1, MAX_TIMER_MS);
     this.#store = store;
     this.#write = write;
     this.#timeoutMs = timeoutMs;
-    this.#retries = retries;
-    this.#minDelayMs = minDelayMs;
-    this.#maxDelayMs = maxDelayMs;
   }
 
   /** From now on nothing is tried again, and a transaction whose commit has not begun is rolled back. */
@@ -221,12 +212,11 @@ export class BatchTransactions<T, Tx> {
     return this.#store.isTransient(error);
   }
 
-  /** Waits before a further try, half of it at random so that those that failed together part ways; false for no more. */
+  /** Waits before a further try; false for no more. */
   async #again(failed: number): Promise<boolean> {
-    if (this.#stopped || failed >= this.#retries) return false;
-    const fullMs = Math.min(this.#maxDelayMs, this.#minDelayMs * 2 ** failed);
+    if (this.#stopped || failed >= this.#retry.retries) return false;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.round(fullMs / 2 + (fullMs / 2) * Math.random()));
+      const timer = setTimeout(resolve, backoffMs(this.#retry, failed));
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

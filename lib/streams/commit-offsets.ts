@@ -11,7 +11,7 @@ interface OffsetWritableEvents {
   error: [error: Error];
 }
 
-/** The Writable of {@link commitOffsets}, with its `'commit'` events. */
+/** The Writable of {@link commitOffsets} and of {@link transactionalSink}, with its `'commit'` events. */
 export interface OffsetWritable extends Writable {
   on<E extends keyof OffsetWritableEvents>(
     event: E,

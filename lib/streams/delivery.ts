@@ -1,9 +1,9 @@
 import { DeliveryError } from '../errors.js';
+import { messageOf } from '../failures.js';
 import type { Metadata } from '../metadata.js';
 import { Offset } from '../offset.js';
-import { HandedOut, type NackPolicy } from '../tracker/delivery.js';
 import { DONE } from '../tracker/deliveries.js';
-import { messageOf } from '../failures.js';
+import { HandedOut, type NackPolicy } from '../tracker/delivery.js';
 import { assertInteger, quote } from '../validate.js';
 
 /**
@@ -22,7 +22,7 @@ export interface Delivery<T> {
    * The work is done. Resolves at once, save where the strategy commits now; then once that is committed. A failed
    * commit also destroys the stream, so that nobody must await this. A second call does nothing.
    *
-   * @throws as a rejection, the error of the commit
+   * @throws as a rejection, the error of the commit; ClosedError `OFFSET_CLOSED` once the tracker is closed
    */
   ack(): Promise<void>;
 
@@ -31,6 +31,7 @@ export interface Delivery<T> {
    * ack afterwards neither.
    *
    * @param reason - what went wrong; an Error is what the stream is destroyed with
+   * @throws as a rejection, the error of the `onNack` function, or else what `ack()` rejects with
    */
   nack(reason?: unknown): Promise<void>;
 
@@ -59,11 +60,11 @@ export interface Delivery<T> {
 export interface DeliveryOwner<T> {
   readonly onNack: NackPolicy<Delivery<T>>;
   /** A delivery was acked, or its nack was dealt with. */
-  settled(): void;
+  onSettled(): void;
   /** Destroys the stream with the error. */
   fail(error: unknown): void;
   /** Waits until all deliveries are settled, and commits. */
-  settle(options: { readonly timeoutMs: number }): Promise<void>;
+  whenSettled(options: { readonly timeoutMs: number }): Promise<void>;
 }
 
 /** A delivery as it leaves the stream. It is itself the node in its source's list: many may be in flight. */
@@ -80,7 +81,7 @@ export class StreamDelivery<T> extends HandedOut implements Delivery<T> {
   override ack(): Promise<void> {
     if (this.settled) return DONE;
     const acked = super.ack();
-    this.owner.settled();
+    this.owner.onSettled();
     if (acked !== DONE) acked.catch((error: unknown) => this.owner.fail(error));
     return acked;
   }
@@ -105,7 +106,7 @@ export class StreamDelivery<T> extends HandedOut implements Delivery<T> {
 
 /** What is left of a delivery when its value is another's. */
 interface Settled extends Pick<Delivery<unknown>, 'source' | 'offset' | 'ack' | 'nack'> {
-  readonly owner: Pick<DeliveryOwner<never>, 'settle'>;
+  readonly owner: Pick<DeliveryOwner<never>, 'whenSettled'>;
 }
 
 /** One that stands for another. */

@@ -1,7 +1,7 @@
 import { InvalidOffsetError } from '../errors.js';
+import { messageOf } from '../failures.js';
 import { copyMetadata, type Metadata } from '../metadata.js';
 import { Offset, type OffsetInput } from '../offset.js';
-import { messageOf } from '../failures.js';
 import { argumentTypeError, assertSource, quote } from '../validate.js';
 
 /** How a stream is told, of each item, where it stands. */
@@ -22,9 +22,8 @@ export interface PlaceOptions<T> {
   /**
    * `'continue'`: the source of the stream starts after the committed offset. `'skip'`: it replays from its
    * beginning, and the items at or before the committed offset are dropped here; the stages before this one see them
-   * again. Custom offsets have no order: the items
-   * up to the committed one are dropped, and it is an error when it does not come up. Where the committed offset is
-   * earliest or latest, nothing is dropped. Default: `'continue'`.
+   * again. Custom offsets have no order: the items up to the committed one are dropped, and it is an error when it
+   * does not come up. Where the committed offset is earliest or latest, nothing is dropped. Default: `'continue'`.
    */
   readonly resume?: 'continue' | 'skip' | undefined;
 }
@@ -193,8 +192,9 @@ export class ItemPlaces<T, R> {
         { source },
       );
     }
+    const next = this.#skip || committed.kind !== 'sequence' ? 0n : committed.value + 1n;
     const position: Position = {
-      next: this.#skip || committed.kind !== 'sequence' ? 0 : plain(committed.value + 1n),
+      next: next <= Number.MAX_SAFE_INTEGER ? Number(next) : next,
       dropThrough: this.#skip && !starts ? committed : undefined,
       dropped: 0,
     };
@@ -242,16 +242,9 @@ export class ItemPlaces<T, R> {
 function counted(position: Position): number | bigint {
   const offset = position.next;
   // Past the safe integers the same counting goes on exactly, only slower.
-  position.next = typeof offset === 'bigint' ? offset + 1n : plainAfter(offset);
+  position.next =
+    typeof offset === 'number' && offset < Number.MAX_SAFE_INTEGER ? offset + 1 : BigInt(offset) + 1n;
   return offset;
-}
-
-function plainAfter(offset: number): number | bigint {
-  return offset < Number.MAX_SAFE_INTEGER ? offset + 1 : BigInt(offset) + 1n;
-}
-
-function plain(offset: bigint): number | bigint {
-  return offset <= Number.MAX_SAFE_INTEGER ? Number(offset) : offset;
 }
 
 /** Whether the item lies at or before what is committed for its source. */

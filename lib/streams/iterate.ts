@@ -9,9 +9,9 @@ import { assertIterable, openSource, type OpenSource } from './open-source.js';
 import { SourceCommits } from './source-commits.js';
 import {
   abortError,
-  checkedStreamOptions,
-  DRAIN_TIMEOUT_MS,
+  checkedEndOptions,
   type OffsetStreamOptions,
+  streamOptionsOf,
 } from './stream-options.js';
 
 /** The options of {@link iterateWithOffsets}: those of the streams, save that it has no buffer. */
@@ -36,10 +36,9 @@ export type IterateOptions<T> = Omit<OffsetStreamOptions<T>, 'highWaterMark'>;
  * @param iterable - an array, a generator, a Readable, a ReadableStream, any iterable or async iterable
  * @param sourceOrOptions - the name of the items' source, or options; their functions are called before the body gets
  *   the item
- * @throws TypeError or RangeError for wrong arguments. The loop throws InvalidOffsetError `OFFSET_INVALID` (it names
- *   the item's index) for an item whose offset, source or metadata cannot be told, `OFFSET_BEHIND` for one out of
- *   order, SourceNotFoundError for a source to count or skip of which nothing is stored under the reset policy
- *   `'none'`, FencedError, the error of a failed commit, or the signal's reason
+ * @throws TypeError or RangeError for wrong arguments. The loop throws what the stream of {@link withOffsets} is
+ *   destroyed with; the signal's reason; what the iterable throws; UnsupportedError `OFFSET_UNSUPPORTED` where the next
+ *   item is asked for before the last call of `next()` was answered
  * @example
  * ```ts
  * for await (const order of iterateWithOffsets(orders, tracker, { source: 'orders', offsetOf: (o) => o.id })) {
@@ -54,7 +53,7 @@ export function iterateWithOffsets<T>(
   sourceOrOptions: string | IterateOptions<T>,
 ): AsyncGenerator<T, void, undefined> {
   assertIterable(iterable);
-  return new OffsetIterator(iterable, tracker, checkedStreamOptions(tracker, sourceOrOptions));
+  return new OffsetIterator(iterable, tracker, streamOptionsOf(tracker, sourceOrOptions));
 }
 
 interface Asked<T> {
@@ -92,8 +91,11 @@ class OffsetIterator<T> implements AsyncGenerator<T, void, undefined> {
     tracker: OffsetTracker,
     options: IterateOptions<T>,
   ) {
+    const { signal, drainTimeoutMs } = checkedEndOptions(options);
     this.#iterable = iterable;
     this.#tracker = tracker;
+    this.#signal = signal;
+    this.#drainTimeoutMs = drainTimeoutMs;
     this.#places = new ItemPlaces(options, (source) => tracker.getOffset(source), {
       take: (_item, source, offset, metadata, index) => {
         this.#inHand = true;
@@ -104,9 +106,7 @@ class OffsetIterator<T> implements AsyncGenerator<T, void, undefined> {
         return true;
       },
     });
-    this.#drainTimeoutMs = options.drainTimeoutMs ?? DRAIN_TIMEOUT_MS;
-    this.#commits = new SourceCommits(tracker, this.#places.sources, this.#drainTimeoutMs);
-    this.#signal = options.signal;
+    this.#commits = new SourceCommits(tracker, this.#places.sources, drainTimeoutMs);
   }
 
   [Symbol.asyncIterator](): this {

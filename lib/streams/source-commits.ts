@@ -1,18 +1,17 @@
 import { ClosedError } from '../errors.js';
-import type { Offset } from '../offset.js';
-import { systemClock, withDeadline } from '../tracker/clock.js';
 import { aggregate } from '../failures.js';
+import { systemClock, withDeadline } from '../tracker/clock.js';
 import type { OffsetTracker } from '../tracker/offset-tracker.js';
-import { DRAIN_TIMEOUT_MS } from './stream-options.js';
+import type { CommitListener } from './attachment.js';
 
 /** The commits that a stream makes at its end, for the sources that it saw. */
 export class SourceCommits {
-  readonly tracker: OffsetTracker;
+  readonly #tracker: OffsetTracker;
   readonly #sources: ReadonlySet<string>;
   readonly #drainTimeoutMs: number;
 
-  constructor(tracker: OffsetTracker, sources: ReadonlySet<string>, drainTimeoutMs = DRAIN_TIMEOUT_MS) {
-    this.tracker = tracker;
+  constructor(tracker: OffsetTracker, sources: ReadonlySet<string>, drainTimeoutMs: number) {
+    this.#tracker = tracker;
     this.#sources = sources;
     this.#drainTimeoutMs = drainTimeoutMs;
   }
@@ -22,8 +21,11 @@ export class SourceCommits {
     return this.#sources.has(source);
   }
 
-  onCommit(listener: (source: string, offset: Offset) => void): () => void {
-    return this.tracker.onCommit(listener);
+  /** Calls back after each commit that landed for a source of this stream; gives the function that ends that. */
+  onCommit(listener: CommitListener): () => void {
+    return this.#tracker.onCommit((source, offset) => {
+      if (this.owns(source)) listener(source, offset);
+    });
   }
 
   /** At a clean end: commits all that was recorded, unless the strategy is manual. */
@@ -42,13 +44,13 @@ export class SourceCommits {
 
   /** Tries every source of the stream; gives the errors of those that failed. */
   async #commit(): Promise<unknown[]> {
-    if (this.tracker.strategy.kind === 'manual') return [];
+    if (this.#tracker.strategy.kind === 'manual') return [];
     const sources = [...this.#sources];
-    const outcomes = await Promise.allSettled(sources.map((source) => this.tracker.commit(source)));
+    const outcomes = await Promise.allSettled(sources.map((source) => this.#tracker.commit(source)));
     return outcomes.flatMap((outcome, at) => {
       if (outcome.status === 'fulfilled') return [];
       // A tracker that was closed before the stream ended has committed everything, or else says so below.
-      const done = outcome.reason instanceof ClosedError && this.tracker.stats(sources[at]).pending === 0;
+      const done = outcome.reason instanceof ClosedError && this.#tracker.stats(sources[at]).pending === 0;
       return done ? [] : [outcome.reason as unknown];
     });
   }

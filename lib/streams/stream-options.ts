@@ -16,29 +16,27 @@ export interface OffsetStreamOptions<T> extends PlaceOptions<T> {
    * Default: 5,000.
    */
   readonly drainTimeoutMs?: number | undefined;
-  /** How many items the stream buffers on each side; the fewer, the fewer repeats after a crash. Default: Node's, 16. */
+  /**
+   * How many items the stream buffers on each side, an integer >= 0; the fewer, the fewer repeats after a crash.
+   * Default: Node's, 16.
+   */
   readonly highWaterMark?: number | undefined;
 }
 
-/** The default of `drainTimeoutMs`. */
-export const DRAIN_TIMEOUT_MS = 5_000;
-
 /** What a stream's `'commit'` event tells. */
 export interface CommitEvent {
+  /** The name of the source that was committed. */
   readonly source: string;
+  /** Its committed offset now; the listener's own. */
   readonly offset: Offset;
 }
 
 /**
- * The options that a stream was given, whole.
+ * The options that a stream of a tracker was given, whole; each is checked where it is used.
  *
- * @throws TypeError or RangeError for what is no tracker, source name or option; the options of {@link PlaceOptions}
- *   are checked where they are used
+ * @throws TypeError for what is no tracker, or neither a source name nor options
  */
-export function checkedStreamOptions<O extends object>(
-  tracker: OffsetTracker,
-  sourceOrOptions: string | O,
-): O {
+export function streamOptionsOf<O extends object>(tracker: OffsetTracker, sourceOrOptions: string | O): O {
   if (!(tracker instanceof OffsetTracker))
     throw argumentTypeError('`tracker` to be an OffsetTracker', tracker);
   // Every other option has a default.
@@ -46,11 +44,26 @@ export function checkedStreamOptions<O extends object>(
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw argumentTypeError('a source name or options with `source`', options);
   }
-  const { signal, drainTimeoutMs, highWaterMark } = options as OffsetStreamOptions<never>;
-  assertSignal(signal);
-  if (drainTimeoutMs !== undefined) assertInteger('drainTimeoutMs', drainTimeoutMs, 1, MAX_TIMER_MS);
-  if (highWaterMark !== undefined) assertInteger('highWaterMark', highWaterMark, 0);
   return options;
+}
+
+/** The options that say how a stream buffers and ends. */
+type EndOptions = Pick<OffsetStreamOptions<never>, 'signal' | 'drainTimeoutMs' | 'highWaterMark'>;
+
+/**
+ * How a stream buffers and ends, by its options or their defaults.
+ *
+ * @throws TypeError or RangeError
+ */
+export function checkedEndOptions({
+  signal,
+  drainTimeoutMs = 5_000,
+  highWaterMark,
+}: EndOptions): EndOptions & { readonly drainTimeoutMs: number } {
+  assertSignal(signal);
+  assertInteger('drainTimeoutMs', drainTimeoutMs, 1, MAX_TIMER_MS);
+  if (highWaterMark !== undefined) assertInteger('highWaterMark', highWaterMark, 0);
+  return { signal, drainTimeoutMs, highWaterMark };
 }
 
 /** What aborts a stream: the signal's reason, save where that would pass for none. */

@@ -1,15 +1,16 @@
 import { Writable } from 'node:stream';
+import type { RetryOptions } from '../backoff.js';
 import { InvalidOffsetError, UnsupportedError } from '../errors.js';
 import { copyMetadata, type Metadata } from '../metadata.js';
 import { Offset, type OffsetInput } from '../offset.js';
 import { systemClock, withDeadline } from '../tracker/clock.js';
-import type { RetryOptions } from '../tracker/store-caller.js';
 import type { TransactionalOffsetStore } from '../transactional-store.js';
-import { argumentTypeError, assertInteger, assertSignal, MAX_TIMER_MS, quote } from '../validate.js';
+import { argumentTypeError, assertInteger, MAX_TIMER_MS, quote } from '../validate.js';
+import { Attachment, type CommitListener, type Recorder } from './attachment.js';
 import { type Batch, BatchTransactions } from './batch-transactions.js';
 import type { OffsetWritable } from './commit-offsets.js';
 import { ItemPlaces, type PlaceOptions } from './item-places.js';
-import { abortError, DRAIN_TIMEOUT_MS } from './stream-options.js';
+import { checkedEndOptions } from './stream-options.js';
 
 /** What {@link transactionalSink} is told. */
 export interface TransactionalSinkOptions<T, Tx> extends PlaceOptions<T> {
@@ -43,11 +44,11 @@ export interface TransactionalSinkOptions<T, Tx> extends PlaceOptions<T> {
    */
   readonly signal?: AbortSignal | undefined;
   /**
-   * How long a stream that is destroyed waits for the transaction in hand to end, in milliseconds, 1 … 2^31-1; then it
-   * closes, and that ends by itself. Default: 5,000.
+   * How long a stream that is destroyed waits for the transaction in hand to end, in milliseconds, 1 … 2^31-1; then
+   * it closes, and that ends by itself. Default: 5,000.
    */
   readonly drainTimeoutMs?: number | undefined;
-  /** How many items the stream buffers beside the batch. Default: Node's, 16. */
+  /** How many items the stream buffers beside the batch, an integer >= 0. Default: Node's, 16. */
   readonly highWaterMark?: number | undefined;
 }
 
@@ -72,10 +73,11 @@ export interface TransactionalSinkOptions<T, Tx> extends PlaceOptions<T> {
  * The stream emits `'commit'` with `{ source, offset }` for each source of a batch that took effect.
  *
  * @param store - a store in the database that `write` writes to
- * @throws TypeError or RangeError for what is no store or option; UnsupportedError for a store without `claim()`. The
- *   stream's errors: what `write` throws, FencedError, InvalidOffsetError `OFFSET_INVALID` (names the item's index)
- *   and `OFFSET_BEHIND`, OffsetIoError `OFFSET_IO` (nothing of the batch took effect) and
- *   `OFFSET_DURABILITY_UNKNOWN` (whether it did could not be read back; a restart resumes right either way)
+ * @throws TypeError or RangeError for what is no store or option; UnsupportedError `OFFSET_UNSUPPORTED` for a store
+ *   without `claim()`. The stream is destroyed with what `write` throws, FencedError `OFFSET_FENCED`,
+ *   InvalidOffsetError `OFFSET_INVALID` (it names the item's index) and `OFFSET_BEHIND`, OffsetIoError `OFFSET_IO`
+ *   (nothing of the batch took effect) and `OFFSET_DURABILITY_UNKNOWN` (whether it did could not be read back; a
+ *   restart resumes right either way)
  * @example
  * ```ts
  * const store = new SqliteOffsetStore(database);
@@ -100,17 +102,11 @@ export function transactionalSink<T, Tx>(
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw argumentTypeError('options with `source` and `write`', options);
   }
-  const { signal, drainTimeoutMs = DRAIN_TIMEOUT_MS, highWaterMark } = options;
-  assertSignal(signal);
-  assertInteger('drainTimeoutMs', drainTimeoutMs, 1, MAX_TIMER_MS);
-  if (highWaterMark !== undefined) assertInteger('highWaterMark', highWaterMark, 0);
   const batches = new Batches(store, options);
-  const abort = (): void => {
-    stream.destroy(abortError(signal!));
-  };
+  const attachment = new Attachment(batches);
   const stream = new Writable({
     objectMode: true,
-    highWaterMark,
+    highWaterMark: batches.highWaterMark,
     write(item: T, _encoding, callback) {
       try {
         const added = batches.add(item);
@@ -120,22 +116,11 @@ export function transactionalSink<T, Tx>(
         callback(error as Error);
       }
     },
-    final(callback) {
-      batches.finish().then(() => callback(), callback);
-    },
-    destroy(error, callback) {
-      signal?.removeEventListener('abort', abort);
-      const late = (): Error => new Error('late');
-      withDeadline(systemClock, drainTimeoutMs, batches.end(), late).then(
-        () => callback(error),
-        () => callback(error),
-      );
-    },
+    final: (callback) => attachment.finish(callback),
+    destroy: (error, callback) => attachment.destroy(error, callback),
   });
-  batches.onCommit = (source, offset) => stream.emit('commit', { source, offset });
   batches.onError = (error) => stream.destroy(error);
-  if (signal?.aborted === true) abort();
-  else signal?.addEventListener('abort', abort, { once: true });
+  attachment.attach(stream);
   return stream;
 }
 
@@ -151,11 +136,12 @@ interface Place {
 }
 
 /** Gathers the items into batches, and has them written one after the other. */
-class Batches<T, Tx> {
+class Batches<T, Tx> implements Recorder {
   readonly #places: ItemPlaces<T, void | Promise<void>>;
   readonly #transactions: BatchTransactions<T, Tx>;
   readonly #batchSize: number;
   readonly #maxDelayMs: number;
+  readonly #drainTimeoutMs: number;
   readonly #sources = new Map<string, Place>();
   #items: T[] = [];
   /** The sources of the items. */
@@ -164,24 +150,37 @@ class Batches<T, Tx> {
   /** The batch that is being written. */
   #writing: Promise<void> | undefined;
   #ended = false;
+  #onCommit: CommitListener = () => undefined;
 
-  onCommit: (source: string, offset: Offset) => void = () => undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly highWaterMark: number | undefined;
   /** For what fails while nobody waits. */
   onError: (error: Error) => void = () => undefined;
 
   constructor(store: TransactionalOffsetStore<Tx>, options: TransactionalSinkOptions<T, Tx>) {
+    const { signal, drainTimeoutMs, highWaterMark } = checkedEndOptions(options);
     const { write, batchSize = 100, maxDelayMs = 1_000, timeoutMs = 30_000, retry } = options;
     if (typeof write !== 'function') throw argumentTypeError('`write` to be a function', write);
     assertInteger('batchSize', batchSize, 1, 1_000_000);
     assertInteger('maxDelayMs', maxDelayMs, 1, MAX_TIMER_MS);
     this.#batchSize = batchSize;
     this.#maxDelayMs = maxDelayMs;
+    this.#drainTimeoutMs = drainTimeoutMs;
+    this.signal = signal;
+    this.highWaterMark = highWaterMark;
     this.#transactions = new BatchTransactions(store, { write, timeoutMs, retry });
     this.#places = new ItemPlaces(
       options,
       async (source) => (await this.#place(source)).committed ?? Offset.earliest,
       { take: (item, source, offset, metadata, index) => this.#take(item, source, offset, metadata, index) },
     );
+  }
+
+  onCommit(listener: CommitListener): () => void {
+    this.#onCommit = listener;
+    return () => {
+      this.#onCommit = () => undefined;
+    };
   }
 
   /** Takes an item; a promise where it has to wait: for its source's claim, or for its batch to be written. */
@@ -296,7 +295,7 @@ class Batches<T, Tx> {
     await this.#transactions.run(batch);
     for (const { source, offset } of batch.commits) {
       this.#sources.get(source)!.committed = offset;
-      this.onCommit(source, offset);
+      this.#onCommit(source, offset);
     }
   }
 
@@ -306,13 +305,16 @@ class Batches<T, Tx> {
     await this.#flush();
   }
 
-  /** When the stream is destroyed: resolves when no transaction is in hand any more. */
-  async end(): Promise<void> {
+  /** When the stream is destroyed: resolves when no transaction is in hand any more, or time is up. */
+  async drain(): Promise<void> {
     this.#ended = true;
     this.#places.end();
     clearTimeout(this.#timer);
     this.#transactions.stop();
-    await this.#writing?.catch(() => undefined);
+    if (this.#writing === undefined) return;
+    await withDeadline(systemClock, this.#drainTimeoutMs, this.#writing, () => new Error('late')).catch(
+      () => undefined,
+    );
   }
 }
 

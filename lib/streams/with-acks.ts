@@ -1,22 +1,22 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { DeliveryError } from '../errors.js';
+import { messageOf } from '../failures.js';
 import { copyMetadata, type Metadata } from '../metadata.js';
 import type { OffsetInput } from '../offset.js';
 import { systemClock, withDeadline } from '../tracker/clock.js';
-import { assertNackPolicy, type NackPolicy } from '../tracker/delivery.js';
 import { placeOf } from '../tracker/deliveries.js';
-import { messageOf } from '../failures.js';
+import { assertNackPolicy, type NackPolicy } from '../tracker/delivery.js';
 import type { OffsetTracker, StuckReport } from '../tracker/offset-tracker.js';
 import { assertInteger, assertOptions, assertSignal, MAX_TIMER_MS } from '../validate.js';
-import { Attachment, type Commits, emitSafely } from './attachment.js';
+import { Attachment, type CommitListener, emitSafely, type Recorder } from './attachment.js';
 import { type Delivery, type DeliveryOwner, StreamDelivery } from './delivery.js';
 import { ItemPlaces, type Taker } from './item-places.js';
 import { SourceCommits } from './source-commits.js';
 import {
-  checkedStreamOptions,
+  checkedEndOptions,
   type CommitEvent,
-  DRAIN_TIMEOUT_MS,
   type OffsetStreamOptions,
+  streamOptionsOf,
 } from './stream-options.js';
 
 /** The options of {@link withAcks}. */
@@ -33,7 +33,11 @@ export interface AckOptions<T> extends OffsetStreamOptions<T> {
    * as done, and where it fails, the stream is destroyed with its error. Default: the tracker's, `'fail'`.
    */
   readonly onNack?: NackPolicy<Delivery<T>> | undefined;
-  /** As the tracker's, for the sources of this stream. Default: the tracker's, 60,000. */
+  /**
+   * After how long a delivery of this stream that holds its source's watermark back is reported as stuck, by the
+   * `'stuck'` event, in milliseconds, 1 … 2^31-1, at most a quarter of it later: once each. Default: the tracker's,
+   * 60,000.
+   */
   readonly stuckAfterMs?: number | undefined;
 }
 
@@ -94,8 +98,9 @@ export interface AckTransform<T> extends Transform {
  *
  * `'end'` comes without waiting for acks, since a stage that gathers items needs it to let the last ones go. With
  * {@link ackDeliveries} as the last stage a pipeline ends once all is acked and committed; otherwise await `settled()`,
- * or, where the pipeline itself waits for the work, the tracker's `close()`. On an error, an abort, `destroy()` or `break`, what the watermark has reached is still
- * committed, within `drainTimeoutMs`; the rest comes again, and its acks do nothing any more.
+ * or, where the pipeline itself waits for the work, the tracker's `close()`. On an error, an abort, `destroy()` or
+ * `break`, what the watermark has reached is still committed, within `drainTimeoutMs`; the rest comes again, and its
+ * acks do nothing any more.
  *
  * After a crash at most what was in flight and what the strategy leaves uncommitted is repeated: `maxInFlight`
  * limits it.
@@ -148,13 +153,14 @@ export function withAcks<T>(
   });
   hub.attach(stream);
   attachment.attach(stream);
-  return Object.assign(stream, { settled: (options?: SettledOptions) => hub.settle(options) });
+  return Object.assign(stream, { settled: (options?: SettledOptions) => hub.whenSettled(options) });
 }
 
 /** The deliveries of one stream: how they come from items, what their acks and nacks do to it, and how it ends. */
-class DeliveryHub<T> implements Commits, DeliveryOwner<T>, Taker<T, StreamDelivery<T>> {
+class DeliveryHub<T> implements Recorder, DeliveryOwner<T>, Taker<T, StreamDelivery<T>> {
   readonly #tracker: OffsetTracker;
   readonly #places: ItemPlaces<T, StreamDelivery<T>>;
+  readonly #commits: SourceCommits;
   readonly #maxInFlight: number;
   readonly #stuckAfterMs: number | undefined;
   readonly #drainTimeoutMs: number;
@@ -171,19 +177,14 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T>, Taker<T, StreamDelive
   /** What those wait for who wait for all to be settled. */
   readonly #wakes = new Set<() => void>();
 
-  readonly commits: SourceCommits;
   readonly signal: AbortSignal | undefined;
   readonly highWaterMark: number | undefined;
   readonly onNack: NackPolicy<Delivery<T>>;
 
   constructor(tracker: OffsetTracker, sourceOrOptions: string | AckOptions<T>) {
-    const options = checkedStreamOptions(tracker, sourceOrOptions);
-    const {
-      maxInFlight = tracker.maxInFlight,
-      onNack = tracker.onNack,
-      stuckAfterMs,
-      drainTimeoutMs = DRAIN_TIMEOUT_MS,
-    } = options;
+    const options = streamOptionsOf(tracker, sourceOrOptions);
+    const { signal, drainTimeoutMs, highWaterMark } = checkedEndOptions(options);
+    const { maxInFlight = tracker.maxInFlight, onNack = tracker.onNack, stuckAfterMs } = options;
     assertInteger('maxInFlight', maxInFlight, 1, MAX_TIMER_MS);
     assertNackPolicy(onNack);
     if (stuckAfterMs !== undefined) assertInteger('stuckAfterMs', stuckAfterMs, 1, MAX_TIMER_MS);
@@ -193,16 +194,20 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T>, Taker<T, StreamDelive
     this.#drainTimeoutMs = drainTimeoutMs;
     this.onNack = onNack;
     this.#places = new ItemPlaces(options, (source) => tracker.getOffset(source), this);
-    this.commits = new SourceCommits(tracker, this.#places.sources, drainTimeoutMs);
-    this.signal = options.signal;
-    this.highWaterMark = options.highWaterMark;
+    this.#commits = new SourceCommits(tracker, this.#places.sources, drainTimeoutMs);
+    this.signal = signal;
+    this.highWaterMark = highWaterMark;
   }
 
   attach(stream: Transform): void {
     this.#stream = stream;
     this.#endReports = this.#tracker.onStuck((report) => {
-      if (this.commits.owns(report.source)) emitSafely(stream, 'stuck', report);
+      if (this.#commits.owns(report.source)) emitSafely(stream, 'stuck', report);
     });
+  }
+
+  onCommit(listener: CommitListener): () => void {
+    return this.#commits.onCommit(listener);
   }
 
   /** The item's delivery; undefined where the item is dropped. */
@@ -235,7 +240,8 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T>, Taker<T, StreamDelive
   ): StreamDelivery<T> {
     let delivery: StreamDelivery<T>;
     try {
-      delivery = new StreamDelivery<T>(item, placeOf(offset), metadata && copyMetadata(metadata), this);
+      const copy = metadata === undefined ? undefined : copyMetadata(metadata);
+      delivery = new StreamDelivery<T>(item, placeOf(offset), copy, this);
       this.#tracker.handOut(source, delivery);
     } catch (error) {
       this.#places.check(source, offset, metadata, index);
@@ -254,7 +260,7 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T>, Taker<T, StreamDelive
     }
   }
 
-  settled(): void {
+  onSettled(): void {
     this.#open--;
     if (this.#open <= 0) this.#wake();
   }
@@ -281,7 +287,7 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T>, Taker<T, StreamDelive
     this.#places.end();
     if (error === null && this.#stream!.readableEnded) {
       this.#wake();
-      await this.settle({ timeoutMs: this.#drainTimeoutMs }, false).catch(() => undefined);
+      await this.whenSettled({ timeoutMs: this.#drainTimeoutMs }, false).catch(() => undefined);
       if (this.#failure !== undefined) {
         this.#endReports();
         throw this.#failure.error;
@@ -293,12 +299,12 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T>, Taker<T, StreamDelive
       for (const [source, { index }] of this.#lastOf) this.#tracker.abandon(source, index + 1);
       this.#open = 0;
       this.#wake();
-      await this.commits.drain();
+      await this.#commits.drain();
     }
     this.#endReports();
   }
 
-  async settle(options: SettledOptions | undefined, keepAlive = true): Promise<void> {
+  async whenSettled(options: SettledOptions | undefined, keepAlive = true): Promise<void> {
     assertOptions('options', options);
     const { signal, timeoutMs = 60_000 } = options ?? {};
     assertSignal(signal);
@@ -321,7 +327,7 @@ class DeliveryHub<T> implements Commits, DeliveryOwner<T>, Taker<T, StreamDelive
       this.#wakes.delete(wake);
       signal?.removeEventListener('abort', wake);
     }
-    await this.commits.finish();
+    await this.#commits.finish();
   }
 
   #wake(): void {

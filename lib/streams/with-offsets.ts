@@ -52,8 +52,10 @@ export interface OffsetTransform<T> extends Transform {
  * @param sourceOrOptions - the name of the items' source, or options
  * @throws TypeError or RangeError for wrong arguments. The stream is destroyed with InvalidOffsetError
  *   `OFFSET_INVALID` (it names the item's index) for an item whose offset, source or metadata cannot be told,
- *   `OFFSET_BEHIND` for one out of order, SourceNotFoundError for a source to count or skip of which nothing is
- *   stored under the reset policy `'none'`, FencedError, or the error of a failed commit
+ *   `OFFSET_BEHIND` for one out of order; SourceNotFoundError `OFFSET_SOURCE_NOT_FOUND` for a source to count or skip
+ *   of which nothing is stored under the reset policy `'none'`; FencedError `OFFSET_FENCED`; ClosedError
+ *   `OFFSET_CLOSED` where the tracker was closed; the error of a failed commit, such as OffsetIoError `OFFSET_IO` or
+ *   `OFFSET_DURABILITY_UNKNOWN`; an AggregateError where, at a clean end, those of several sources failed
  * @example
  * ```ts
  * await pipeline(

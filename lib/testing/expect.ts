@@ -178,11 +178,6 @@ const REFUSALS = {
 /** How a store may refuse. */
 export type Refusal = keyof typeof REFUSALS;
 
-/** Whether it is the refusal. */
-function isRefusal(refusal: Refusal, error: unknown): boolean {
-  return REFUSALS[refusal].is(error);
-}
-
 /** The call is refused so: by a rejection, never by a throw. Gives the error. */
 export async function expectRefusal(what: string, refusal: Refusal, call: () => unknown): Promise<Error> {
   const { expected, is } = REFUSALS[refusal];
@@ -217,7 +212,7 @@ export function expectSettled(
 ): void {
   for (const result of results) {
     if (result.status === 'fulfilled') continue;
-    if (allowed !== undefined && isRefusal(allowed, result.reason)) continue;
+    if (allowed !== undefined && REFUSALS[allowed].is(result.reason)) continue;
     const but = allowed === undefined ? '' : `, or to be refused with ${REFUSALS[allowed].expected}`;
     assert.fail(`Expected ${what} to succeed${but}, but one rejected with ${describeError(result.reason)}`);
   }

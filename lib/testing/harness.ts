@@ -6,7 +6,8 @@ import { argumentTypeError, assertOptions } from '../validate.js';
 /** The optional methods of a store, by name. */
 export type StoreCapability = 'commitMany' | 'inspect' | 'inspectAll' | 'epoch' | 'reset' | 'claim' | 'close';
 
-const CAPABILITIES: readonly StoreCapability[] = [
+/** All of them. */
+export const CAPABILITIES: readonly StoreCapability[] = [
   'commitMany',
   'inspect',
   'inspectAll',
@@ -18,7 +19,9 @@ const CAPABILITIES: readonly StoreCapability[] = [
 
 /** The two functions of the test framework that the suite needs, by shape: those of jest, vitest and node:test fit. */
 export interface StoreTestFunctions {
+  /** Groups the tests that the body registers. */
   readonly describe: (title: string, body: () => void) => unknown;
+  /** Registers a test, which fails when its promise rejects. */
   readonly it: ((title: string, body: () => Promise<void>) => unknown) & {
     /** Shows the tests that do not apply. Where it is missing they are not registered. */
     readonly skip?: (title: string, body: () => Promise<void>) => unknown;
@@ -48,10 +51,10 @@ export interface StoreContractOptions<S extends OffsetStore = OffsetStore> {
   readonly another?: ((store: S) => S | Promise<S>) | undefined;
   /**
    * The optional methods that the store has. Checked both ways: a declared one that is missing fails, and so
-   * does one that is there undeclared. The tests of those not declared are skipped.
+   * does one that is there undeclared. The tests of those not declared are skipped. Default: none.
    */
   readonly capabilities?: { readonly [name in StoreCapability]?: boolean | undefined } | undefined;
-  /** Default: the global `describe` and `it`. */
+  /** What registers the tests: `describe` and `it` of the test framework. Default: the global ones. */
   readonly test?: StoreTestFunctions | undefined;
 }
 

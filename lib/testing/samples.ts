@@ -227,7 +227,7 @@ export function illegalMetadata(): ReadonlyArray<readonly [string, unknown]> {
   const cyclic: Record<string, unknown> = {};
   cyclic['self'] = cyclic;
   let deep: unknown = 'bottom';
-  for (let level = 0; level < 40; level += 1) deep = [deep];
+  for (let level = 0; level < 40; level++) deep = [deep];
   return [
     ['null', null],
     ['an array', ['a']],

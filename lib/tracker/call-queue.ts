@@ -25,11 +25,6 @@ export class CallQueue {
     return this.#busy;
   }
 
-  /** Whether calls wait. */
-  get waiting(): boolean {
-    return this.#calls.length > 0;
-  }
-
   /** Makes the call in its turn, and gives its outcome; {@link reject} refuses it. */
   later<T>(call: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {

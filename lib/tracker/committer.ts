@@ -10,7 +10,7 @@ import { CallQueue } from './call-queue.js';
 import { Deliveries, type DeliveryNode, DONE } from './deliveries.js';
 import { learn, type Learned } from './learn.js';
 import { NoAnswerError, type StoreCall, type StoreCaller } from './store-caller.js';
-import { Waiters } from './waiters.js';
+import { unlessAborted, Waiters } from './waiters.js';
 
 /** What every source of a tracker shares. */
 export interface CommitterContext {
@@ -363,7 +363,7 @@ export class Committer {
 
   /** Resolves when all that is recorded now is committed. */
   commit(): Promise<void> {
-    if (this.busy || (this.#phase === 'new' && this.#calls.waiting)) return this.#later(() => this.commit());
+    if (this.busy) return this.#later(() => this.commit());
     this.#closeLane();
     if (this.#pending === undefined) return DONE;
     if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
@@ -521,14 +521,19 @@ export class Committer {
   // Waiting.
 
   /** Resolves when the offset, or one after it, is committed; begins no commit. */
-  whenCommitted(offset: Offset, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#queues) return this.#later(() => this.whenCommitted(offset, signal));
+  whenCommitted(offset: Offset, signals: readonly AbortSignal[]): Promise<void> {
+    if (this.#queues) {
+      return unlessAborted(
+        signals,
+        this.#later(() => this.whenCommitted(offset, signals)),
+      );
+    }
     if (this.#phase === 'fenced') return Promise.reject(this.#fencedError());
     if (this.#committed !== undefined && (Offset.compare(offset, this.#committed) ?? 1) <= 0) return DONE;
     // An offset without an order is passed by whatever is committed after it.
     const recorded =
       this.pending !== undefined && Offset.equals(offset, this.pending) ? this.#recorded : undefined;
-    return this.#waiters.add(offset, recorded, signal);
+    return this.#waiters.add(offset, recorded, signals);
   }
 
   /** Whoever waits is told that it will not come. */

@@ -21,7 +21,9 @@ export interface TrackedDelivery {
 
 /** What a function given as `onNack` learns of a delivery. */
 export interface NackedDelivery {
+  /** The name of the item's source. */
   readonly source: string;
+  /** The item's own offset. */
   readonly offset: Offset;
 }
 

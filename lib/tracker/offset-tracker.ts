@@ -1,3 +1,4 @@
+import type { RetryOptions } from '../backoff.js';
 import type { Checkpoint } from '../checkpoint.js';
 import { checkedStrategy, CommitStrategy } from '../commit-strategy.js';
 import { OffsetIoError, SourceNotFoundError, UnsupportedError } from '../errors.js';
@@ -28,7 +29,7 @@ import {
   type TrackedDelivery,
 } from './delivery.js';
 import { aggregate, listed } from '../failures.js';
-import { type RetryOptions, StoreCaller } from './store-caller.js';
+import { StoreCaller } from './store-caller.js';
 
 /** The options of an {@link OffsetTracker}. */
 export interface OffsetTrackerOptions {
@@ -381,7 +382,7 @@ export class OffsetTracker {
       );
     }, timeoutMs);
     try {
-      const ends = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
+      const ends = signal === undefined ? [deadline.signal] : [signal, deadline.signal];
       await this.#touch(source).whenCommitted(wanted, ends);
     } finally {
       this.#clock.clearTimeout(late);
@@ -737,7 +738,9 @@ export class OffsetTracker {
 
 /** What is told of a delivery that is stuck. */
 export interface StuckReport {
+  /** The name of the delivery's source. */
   readonly source: string;
+  /** The offset of the delivery's item. */
   readonly offset: Offset;
   /** How long ago it was handed out, in milliseconds. */
   readonly ageMs: number;

@@ -1,21 +1,9 @@
+import { backoffMs, checkedRetry, type Retry, type RetryOptions } from '../backoff.js';
 import { OffsetError, OffsetIoError, type OffsetErrorOptions } from '../errors.js';
 import type { OffsetStore } from '../offset-store.js';
-import { assertInteger, assertOptions, MAX_TIMER_MS } from '../validate.js';
+import { assertInteger, MAX_TIMER_MS } from '../validate.js';
 import { type Clock, withDeadline } from './clock.js';
 import { messageOf } from '../failures.js';
-
-/** How often and how fast a failed call of the store is tried again. */
-export interface RetryOptions {
-  /** Further tries after the first, 0 … 1000. Default: 0, a failure is reported at once. */
-  readonly retries?: number | undefined;
-  /** The wait before the first further try, in milliseconds, 0 … 2^31-1; it doubles each time. Default: 100. */
-  readonly minDelayMs?: number | undefined;
-  /**
-   * The longest wait between two tries, in milliseconds, `minDelayMs` … 2^31-1. Default: 5,000, or `minDelayMs` where
-   * that is more.
-   */
-  readonly maxDelayMs?: number | undefined;
-}
 
 /** What is being asked of the store, for the words of an error. */
 export interface StoreCall {
@@ -40,9 +28,7 @@ export class StoreCaller {
   readonly #deadlineClock: Clock;
   readonly #random: () => number;
   readonly #timeoutMs: number;
-  readonly #retries: number;
-  readonly #minDelayMs: number;
-  readonly #maxDelayMs: number;
+  readonly #retry: Retry;
   #givenUp = false;
   /** What ends each wait before a further try. */
   readonly #wakes = new Set<() => void>();
@@ -54,11 +40,7 @@ export class StoreCaller {
     options: { clock: Clock; random: () => number; timeoutMs: number; retry: RetryOptions | undefined },
   ) {
     const { clock, random, timeoutMs, retry } = options;
-    assertOptions('retry', retry);
-    const { retries = 0, minDelayMs = 100, maxDelayMs = Math.max(5_000, minDelayMs) } = retry ?? {};
-    assertInteger('retry.retries', retries, 0, 1_000);
-    assertInteger('retry.minDelayMs', minDelayMs, 0, MAX_TIMER_MS);
-    assertInteger('retry.maxDelayMs', maxDelayMs, minDelayMs, MAX_TIMER_MS);
+    this.#retry = checkedRetry(retry, { retries: 0, minDelayMs: 100, maxDelayMs: 5_000 });
     assertInteger('storeTimeoutMs', timeoutMs, 1, MAX_TIMER_MS);
     this.#clock = clock;
     this.#deadlineClock = {
@@ -78,9 +60,6 @@ export class StoreCaller {
     };
     this.#random = random;
     this.#timeoutMs = timeoutMs;
-    this.#retries = retries;
-    this.#minDelayMs = minDelayMs;
-    this.#maxDelayMs = maxDelayMs;
   }
 
   /** From now on nothing is tried again: the tracker has run out of time to close. */
@@ -109,7 +88,7 @@ export class StoreCaller {
           this.#noAnswer(describe()),
         );
       } catch (error) {
-        if (isFinal(error) || failed >= this.#retries || !(await this.#delay(failed))) {
+        if (isFinal(error) || failed >= this.#retry.retries || !(await this.#delay(failed))) {
           throw explain(error, describe(), failed + 1);
         }
       }
@@ -124,20 +103,16 @@ export class StoreCaller {
     );
   }
 
-  /**
-   * Exponential backoff with half of it at random, so that processes that failed together part ways. Resolves with
-   * whether to try again.
-   */
+  /** Waits before a further try. Resolves with whether to make it. */
   async #delay(failed: number): Promise<boolean> {
     if (this.#givenUp) return false;
-    const full = Math.min(this.#maxDelayMs, this.#minDelayMs * 2 ** failed);
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         this.#clock.clearTimeout(timer);
         this.#wakes.delete(wake);
         resolve();
       };
-      const timer = this.#clock.setTimeout(wake, Math.round(full / 2 + (full / 2) * this.#random()));
+      const timer = this.#clock.setTimeout(wake, backoffMs(this.#retry, failed, this.#random));
       this.#wakes.add(wake);
     });
     return !this.#givenUp;

@@ -12,36 +12,18 @@ interface Waiter {
 export class Waiters {
   readonly #waiters = new Set<Waiter>();
 
-  /** Rejects with the signal's reason when that comes first. */
-  add(offset: Offset, recorded: number | undefined, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        this.#waiters.delete(waiter);
-        signal?.removeEventListener('abort', abort);
-      };
-      const abort = (): void => {
-        end();
-        reject(signal!.reason);
-      };
-      const waiter: Waiter = {
-        offset,
-        recorded,
-        resolve: () => {
-          end();
-          resolve();
-        },
-        reject: (error) => {
-          end();
-          reject(error);
-        },
-      };
-      if (signal?.aborted === true) {
-        abort();
-        return;
-      }
-      signal?.addEventListener('abort', abort, { once: true });
-      this.#waiters.add(waiter);
+  /** Rejects with the reason of the signal that is aborted, when that comes first. */
+  async add(offset: Offset, recorded: number | undefined, signals: readonly AbortSignal[]): Promise<void> {
+    let waiter!: Waiter;
+    const committed = new Promise<void>((resolve, reject) => {
+      waiter = { offset, recorded, resolve, reject };
     });
+    this.#waiters.add(waiter);
+    try {
+      await unlessAborted(signals, committed);
+    } finally {
+      this.#waiters.delete(waiter);
+    }
   }
 
   /** An offset was committed, and with it what was recorded up to then. */
@@ -55,4 +37,23 @@ export class Waiters {
   reject(error: () => Error): void {
     for (const waiter of this.#waiters) waiter.reject(error());
   }
+}
+
+/**
+ * The promise's outcome, or the reason of the signal that is aborted before it. Nothing is left at the signals: not
+ * AbortSignal.any(), of which a signal that lives long keeps something for each call.
+ */
+export function unlessAborted<T>(signals: readonly AbortSignal[], promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      const aborted = signals.find((signal) => signal.aborted);
+      if (aborted !== undefined) reject(aborted.reason);
+    };
+    const end = (): void => {
+      for (const signal of signals) signal.removeEventListener('abort', abort);
+    };
+    for (const signal of signals) signal.addEventListener('abort', abort);
+    abort();
+    promise.then(resolve, reject).finally(end);
+  });
 }

@@ -19,6 +19,9 @@ const pages = readdirSync(path.join(root, 'docs'), { recursive: true, encoding: 
   .filter((name) => name.endsWith('.md'))
   .map((name) => path.posix.join('docs', name));
 
+/** The pages that stand beside the README. */
+const project = ['CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'UPGRADING.md'];
+
 const programs = (page: string) =>
   blocksOf(read(page)).filter(({ language }) => /^[cm]?[jt]s$/.test(language));
 
@@ -84,7 +87,7 @@ describe('the blocks of a page', () => {
 });
 
 describe('the links in the docs', () => {
-  it.each(['README.md', ...pages])('%s leads only to what there is', (page) => {
+  it.each(['README.md', ...project, ...pages])('%s leads only to what there is', (page) => {
     const text = read(page).replaceAll(/^```[\s\S]*?^```$/gm, '');
     for (const [, link] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
       const [target, anchor] = link!.split('#');
@@ -94,7 +97,7 @@ describe('the links in the docs', () => {
     }
   });
 
-  it.each(['README.md', ...pages])('%s names only commands that there are', (page) => {
+  it.each(['README.md', ...project, ...pages])('%s names only commands that there are', (page) => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     for (const [, name] of read(page).matchAll(/npm run ([\w:]+)/g)) {
       expect(Object.keys(scripts)).toContain(name);
@@ -103,9 +106,14 @@ describe('the links in the docs', () => {
 
   it('lead from the index to every page', () => {
     const index = read('docs/index.md');
-    for (const page of pages.filter((name) => name !== 'docs/index.md')) {
+    for (const page of [...project, ...pages.filter((name) => name !== 'docs/index.md')]) {
       expect(index).toContain(`(${path.posix.relative('docs', page)})`);
     }
+  });
+
+  it('lead from the README to the pages beside it', () => {
+    const readme = read('README.md');
+    for (const page of project) expect(readme).toContain(`(${page})`);
   });
 });
 

@@ -14,6 +14,7 @@ import type { Checkpoint } from '../../lib/checkpoint.js';
 import { InvalidOffsetError, OffsetIoError } from '../../lib/errors.js';
 import { Offset, type SequenceOffset } from '../../lib/offset.js';
 import { type FileLine, readLines, type ReadLinesOptions } from '../../lib/sources/lines.js';
+import { failure } from '../support/stream-helpers.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lines-'));
 let made = 0;
@@ -66,15 +67,6 @@ async function all(path: string | URL, options?: ReadLinesOptions): Promise<File
 
 const plain = (lines: readonly FileLine[]): [string, number][] =>
   lines.map(({ line, offset }) => [line, Number(offset.value)]);
-
-async function failure(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    (value) => {
-      throw new Error(`Expected a rejection, got ${String(value)}`);
-    },
-    (error: unknown) => error,
-  );
-}
 
 const checkpoint = ({ offset, metadata }: FileLine): Checkpoint => ({
   offset,

@@ -6,7 +6,8 @@ import type { CommitStrategy } from '../../lib/commit-strategy.js';
 import { commitOffsets, type OffsetWritable } from '../../lib/streams/commit-offsets.js';
 import type { OffsetStreamOptions } from '../../lib/streams/stream-options.js';
 import { type OffsetTransform, withOffsets } from '../../lib/streams/with-offsets.js';
-import { OffsetTracker, type OffsetTrackerOptions } from '../../lib/tracker/offset-tracker.js';
+import type { OffsetTrackerOptions } from '../../lib/tracker/offset-tracker.js';
+import { CountedTracker } from '../support/counted-tracker.js';
 import { closed, failure, settle, STRATEGIES, TimerCount, until } from '../support/stream-helpers.js';
 import { gate, ScriptedStore } from '../support/stream-store.js';
 
@@ -15,20 +16,6 @@ interface Item {
 }
 
 type Form = 'withOffsets' | 'commitOffsets';
-
-/** A tracker whose listeners can be counted. */
-class CountedTracker extends OffsetTracker {
-  listeners = 0;
-
-  override onCommit(listener: Parameters<OffsetTracker['onCommit']>[0]): () => void {
-    this.listeners++;
-    const end = super.onCommit(listener);
-    return () => {
-      this.listeners--;
-      end();
-    };
-  }
-}
 
 /** Everything of one run, so that an ending can be done to it and what it left be looked at. */
 class Run {

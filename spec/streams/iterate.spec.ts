@@ -663,29 +663,3 @@ describe('refuses at the call', () => {
     expect(call).toThrow(message);
   });
 });
-
-/** What the compiler is asked to accept. */
-export async function typed(tracker: OffsetTracker, web: ReadableStream<{ id: bigint }>): Promise<void> {
-  const orders = [{ id: 1, shop: 'x' }];
-  const source = { source: 'orders' };
-  for await (const order of iterateWithOffsets(orders, tracker, {
-    source: (o) => o.shop,
-    offsetOf: (o) => o.id,
-  })) {
-    order.id.toFixed();
-  }
-  for await (const item of iterateWithOffsets(web, tracker, { ...source, offsetOf: (o) => o.id }))
-    item.id.toString(16);
-  for await (const item of iterateWithOffsets(
-    orders.map((o) => Promise.resolve(o)),
-    tracker,
-    'a',
-  ))
-    item.shop.trim();
-  for await (const id of iterateWithOffsets(new Source().ids(), tracker, { ...source, offsetOf: (n) => n }))
-    id.toFixed();
-  // @ts-expect-error -- it has no buffer
-  iterateWithOffsets(orders, tracker, { source: 'orders', highWaterMark: 1 });
-  // @ts-expect-error -- items have no such field
-  iterateWithOffsets(orders, tracker, { source: 'orders', offsetOf: (o) => o.offset });
-}

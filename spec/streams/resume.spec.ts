@@ -9,7 +9,7 @@ import { commitOffsets } from '../../lib/streams/commit-offsets.js';
 import type { OffsetStreamOptions } from '../../lib/streams/stream-options.js';
 import { withOffsets } from '../../lib/streams/with-offsets.js';
 import { OffsetTracker } from '../../lib/tracker/offset-tracker.js';
-import { closed, failure, settle } from '../support/stream-helpers.js';
+import { closed, failure } from '../support/stream-helpers.js';
 import { ScriptedStore } from '../support/stream-store.js';
 
 const letters = (text: string): string[] => text.split('');
@@ -262,54 +262,3 @@ it.each(['continue', 'skip'] as const)(
     expect(await store.at('a')).toBe('seq:39');
   },
 );
-
-describe("'commit' events", () => {
-  it("are of this stream's sources alone, in order, each with its source and offset", async () => {
-    const store = new ScriptedStore();
-    const tracker = new OffsetTracker(store);
-    const seen: string[] = [];
-    const other: string[] = [];
-    const first = commitOffsets<string>(tracker, { source: (letter) => letter });
-    const second = commitOffsets<string>(tracker, 'other');
-    first.on('commit', ({ source, offset }) => seen.push(`${source} ${Offset.format(offset)}`));
-    second.on('commit', ({ source, offset }) => other.push(`${source} ${Offset.format(offset)}`));
-    await Promise.all([
-      pipeline(Readable.from(letters('abba')), first),
-      pipeline(Readable.from(letters('xyz')), second),
-    ]);
-    expect(seen).toEqual(['a seq:0', 'b seq:0', 'b seq:1', 'a seq:1']);
-    expect(other).toEqual(['other seq:0', 'other seq:1', 'other seq:2']);
-  });
-
-  it('come for commits that the caller asked for', async () => {
-    const tracker = new OffsetTracker(new ScriptedStore(), { strategy: CommitStrategy.manual });
-    const stream = commitOffsets<string>(tracker, 'a');
-    const seen: unknown[] = [];
-    stream.on('commit', (commit) => seen.push(commit));
-    stream.write('x');
-    await settle();
-    await tracker.commit('a');
-    expect(seen).toEqual([{ source: 'a', offset: Offset.sequence(0) }]);
-    stream.destroy();
-  });
-
-  it('give every listener an offset of its own', async () => {
-    const tracker = new OffsetTracker(new ScriptedStore());
-    const stream = commitOffsets<number>(tracker, { source: 'a', offsetOf: (day) => new Date(day) });
-    stream.on('commit', ({ offset }) => (offset as { value: Date }).value.setTime(0));
-    await pipeline(Readable.from([1000]), stream);
-    expect(tracker.stats('a').committed).toEqual(Offset.timestamp(new Date(1000)));
-  });
-
-  it('come before the close of a stream that was destroyed', async () => {
-    const tracker = new OffsetTracker(new ScriptedStore(), { strategy: CommitStrategy.interval(60_000) });
-    const stream = commitOffsets<string>(tracker, 'a');
-    const log: string[] = [];
-    stream.on('commit', () => log.push('commit')).on('close', () => log.push('close'));
-    stream.write('x');
-    await settle();
-    stream.destroy();
-    await closed(stream);
-    expect(log).toEqual(['commit', 'close']);
-  });
-});

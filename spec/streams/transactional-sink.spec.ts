@@ -12,6 +12,8 @@ import { transactionalSink, type TransactionalSinkOptions } from '../../lib/stre
 import type { TransactionalOffsetStore } from '../../lib/transactional-store.js';
 import { insert, LossyStore, Outputs, TransientError } from '../support/sink-helpers.js';
 import { Databases } from '../support/sqlite.js';
+import { until } from '../support/stream-helpers.js';
+import { gate } from '../support/stream-store.js';
 import { refuseUnhandledRejections } from '../support/unhandled.js';
 
 refuseUnhandledRejections();
@@ -41,17 +43,6 @@ function sink(
     write: (items, tx) => insert(tx, items),
     ...options,
   });
-}
-
-/** A promise that the test settles. */
-function gate<T = void>(): { promise: Promise<T>; open: (value: T) => void } {
-  let open!: (value: T) => void;
-  const promise = new Promise<T>((resolve) => (open = resolve));
-  return { promise, open };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(1);
 }
 
 async function errorOf(stream: Writable): Promise<unknown> {
@@ -191,13 +182,13 @@ describe('transactionalSink()', () => {
       maxDelayMs: 1,
       async write() {
         entered.open();
-        await hold.promise;
+        await hold.opened;
         throw boom;
       },
     });
     let called = 0;
     stream.write(0);
-    await entered.promise;
+    await entered.opened;
     stream.write(1, () => called++);
     stream.write(2, () => called++);
     await turn();
@@ -303,7 +294,7 @@ describe('when write() fails', () => {
       drainTimeoutMs: 20,
       async write(items, tx) {
         insert(tx, items);
-        await hold.promise;
+        await hold.opened;
       },
     });
     stream.write(0);
@@ -513,11 +504,11 @@ describe('destroy and abort', () => {
       async write(items, tx) {
         insert(tx, items);
         entered.open();
-        await hold.promise;
+        await hold.opened;
       },
     });
     stream.write(0);
-    await entered.promise;
+    await entered.opened;
     const reason = new Error('enough');
     let closed = false;
     stream.on('close', () => (closed = true));
@@ -560,7 +551,7 @@ describe('destroy and abort', () => {
       new LossyStore(outputs.store),
     );
     stream.write(0);
-    await entered.promise;
+    await entered.opened;
     await turn();
     stream.destroy();
     await once(stream, 'close');

@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { CommitStrategy } from '../../lib/commit-strategy.js';
 import { ClosedError, DeliveryError, InvalidOffsetError } from '../../lib/errors.js';
-import { Offset, type TimestampOffset } from '../../lib/offset.js';
+import { Offset } from '../../lib/offset.js';
 import { InMemoryOffsetStore } from '../../lib/stores/memory.js';
 import { ackDeliveries } from '../../lib/streams/ack-deliveries.js';
 import type { Delivery } from '../../lib/streams/delivery.js';
@@ -425,16 +425,6 @@ describe('The end of withAcks()', () => {
     expect(commits).toEqual([{ source: 'a', offset: seq(1) }]);
   });
 
-  it('gives listeners offsets of their own', async () => {
-    const tracker = new OffsetTracker(new InMemoryOffsetStore(), PERIODIC);
-    const { stream, deliveries } = await handedOut(tracker, 1, { offsetOf: () => new Date(5) });
-    stream.on('commit', ({ offset }) => (offset as TimestampOffset).value.setTime(0));
-    await deliveries[0]!.ack();
-    stream.end();
-    await closed(stream);
-    expect(tracker.stats('a').committed).toEqual(Offset.timestamp(new Date(5)));
-  });
-
   it('a failed commit destroys the stream and rejects the ack, whether that is awaited or not', async () => {
     for (const awaited of [true, false]) {
       const store = new FlakyStore();
@@ -553,6 +543,11 @@ describe('withAcks() and bad input', () => {
       'metadata that cannot be kept',
       { metadataOf: (n) => (n === 2 ? { f: fail as never } : {}) },
       /^The metadata of item 2/,
+    ],
+    [
+      'metadata that is null',
+      { metadataOf: (n) => (n === 2 ? (null as never) : {}) },
+      /^The metadata of item 2 .*got null/,
     ],
   ];
 

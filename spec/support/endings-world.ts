@@ -5,10 +5,10 @@ import { CommitStrategy } from '../../lib/commit-strategy.js';
 import { Offset, type OffsetInput } from '../../lib/offset.js';
 import type { CommitOptions } from '../../lib/offset-store.js';
 import { InMemoryOffsetStore } from '../../lib/stores/memory.js';
-import { OffsetTracker } from '../../lib/tracker/offset-tracker.js';
-import { FakeClock } from './fake-clock.js';
-import type { FormRun } from './endings-forms.js';
+import { CountedTracker } from './counted-tracker.js';
 import { CommitHistory } from './endings-checks.js';
+import type { FormRun } from './endings-forms.js';
+import { FakeClock } from './fake-clock.js';
 
 /** One item takes the worker this long, and one commit a store as long as the world says; all else takes no time. */
 export const WORK_MS = 10;
@@ -98,20 +98,6 @@ class SlowStore extends InMemoryOffsetStore {
   answer(): void {
     this.hangs = false;
     for (const resolve of this.#waiting.splice(0)) resolve();
-  }
-}
-
-/** A tracker whose listeners can be counted. */
-class CountedTracker extends OffsetTracker {
-  listeners = 0;
-
-  override onCommit(listener: Parameters<OffsetTracker['onCommit']>[0]): () => void {
-    this.listeners++;
-    const end = super.onCommit(listener);
-    return () => {
-      this.listeners--;
-      end();
-    };
   }
 }
 

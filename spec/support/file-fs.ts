@@ -1,9 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { afterEach } from '@jest/globals';
-import { FileOffsetStore, type FileOffsetStoreOptions } from '../../lib/stores/file/file-store.js';
+import { basename } from 'node:path';
 import { type FileSystem, loadFileSystem } from '../../lib/stores/file/io.js';
+import type { LockModule } from '../../lib/stores/file/lock.js';
 
 /** A call that was made: its name, and the last part of the path that it was about. */
 export interface RecordedCall {
@@ -55,33 +52,4 @@ export function systemError(code: string): Error {
 }
 
 /** A lock that everybody has, always. */
-export const noLock = { lock: async () => async () => {} };
-
-/** Makes stores in a directory of the test's own; both are gone after the test. */
-export class Workshop {
-  readonly #stores: FileOffsetStore[] = [];
-  #directory: string | undefined;
-
-  constructor() {
-    afterEach(async () => {
-      await Promise.all(this.#stores.splice(0).map((store) => store.close()));
-      if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true });
-      this.#directory = undefined;
-    });
-  }
-
-  async directory(): Promise<string> {
-    this.#directory ??= await mkdtemp(join(tmpdir(), 'file-store-'));
-    return this.#directory;
-  }
-
-  async path(name = 'offsets.json'): Promise<string> {
-    return join(await this.directory(), name);
-  }
-
-  store(path: string | URL, options?: FileOffsetStoreOptions): FileOffsetStore {
-    const store = new FileOffsetStore(path, options);
-    this.#stores.push(store);
-    return store;
-  }
-}
+export const noLock: LockModule = { lock: async () => async () => {} };

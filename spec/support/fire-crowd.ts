@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Offset } from '../../lib/offset.js';
 import { FileOffsetStore } from '../../lib/stores/file/file-store.js';
-import { type RecordedCall, recordingFileSystem } from './file-fs.js';
+import { noLock, type RecordedCall, recordingFileSystem } from './file-fs.js';
 
 /** Puts so many files that have nothing to do with the store into the directory. */
 export function crowd(directory: string, files: number): void {
@@ -17,8 +17,7 @@ export async function callsAmong(directory: string): Promise<RecordedCall[]> {
   const { fs, calls } = await recordingFileSystem();
   // One name for every temporary file, so that the calls of two stores can be compared.
   const randomUUID = (): string => '00000000-0000-4000-8000-000000000000';
-  const lock = { lock: async () => async () => {} };
-  await using store = new FileOffsetStore(path, { fs, lock, randomUUID });
+  await using store = new FileOffsetStore(path, { fs, lock: noLock, randomUUID });
   await store.commit('orders', Offset.sequence(1n));
   await store.commit('orders', Offset.sequence(2n));
   await store.get('orders');

@@ -2,34 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Offset } from '../../lib/offset.js';
 import { FileOffsetStore } from '../../lib/stores/file/file-store.js';
-import { codeOf, type FileSystem } from '../../lib/stores/file/io.js';
+import type { FileSystem } from '../../lib/stores/file/io.js';
 import { noLock, recordingFileSystem, systemError } from './file-fs.js';
-import { type Ending, NEW_VALUE, NEXT_SOURCE, type Operation, SOURCE } from './fire-job.js';
+import { NEXT_SOURCE } from './fire-job.js';
+import { endingOf, operate } from './fire-operation.js';
 import { expectTruth, isUntouched, type Scene, setScene } from './fire-scenes.js';
 
 /** What happens at a call: what it throws is the call's error; what it returns, other than undefined, its result. */
 type Fault = (call: keyof FileSystem, args: readonly unknown[]) => unknown;
-
-function operate(store: FileOffsetStore, operation: Operation): Promise<unknown> {
-  switch (operation) {
-    case 'reset':
-      return store.reset(SOURCE, Offset.sequence(NEW_VALUE));
-    case 'recover':
-      return store.recover();
-    default:
-      return store.commit(SOURCE, Offset.sequence(NEW_VALUE));
-  }
-}
-
-async function endingOf(call: Promise<unknown>): Promise<Ending> {
-  try {
-    await call;
-    return { ok: true };
-  } catch (error) {
-    const { name, message, cause } = error as Error;
-    return { ok: false, name, message, code: codeOf(error), cause: codeOf(cause) };
-  }
-}
 
 export type Outcome = 'old' | 'new' | 'unknown';
 

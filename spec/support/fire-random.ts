@@ -22,7 +22,12 @@ export class Random {
     return Math.floor(this.next() * n);
   }
 
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
   pick<T>(items: readonly T[]): T {
+    if (items.length === 0) throw new RangeError('Expected something to pick from');
     return items[this.below(items.length)] as T;
   }
 }

@@ -4,21 +4,20 @@ import { stat } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { OffsetError } from '../../lib/errors.js';
 import { Offset } from '../../lib/offset.js';
-import { FileOffsetStore, type FileOffsetStoreOptions } from '../../lib/stores/file/file-store.js';
-import { codeOf, type FileSystem, loadFileSystem } from '../../lib/stores/file/io.js';
+import { FileOffsetStore } from '../../lib/stores/file/file-store.js';
+import { type FileSystem, loadFileSystem } from '../../lib/stores/file/io.js';
+import { noLock } from './file-fs.js';
 import {
   type CommitJob,
-  type Ending,
   type Endings,
   type Job,
-  NEW_VALUE,
   NEXT_SOURCE,
   type OperationJob,
   ownSources,
   type Place,
   SHARED_SOURCE,
-  SOURCE,
 } from './fire-job.js';
+import { endingOf, failureOf, operate } from './fire-operation.js';
 
 /** The round in which a process is made to stand still: one with everything warm. */
 const AMBUSHED_ROUND = 3;
@@ -73,8 +72,6 @@ async function fileSystem({ sabotage, ambush }: CommitJob, say: (what: string) =
   };
 }
 
-const noLock: FileOffsetStoreOptions['lock'] = { lock: async () => async () => {} };
-
 function sequenceOf(offset: Offset | undefined): bigint {
   return offset?.kind === 'sequence' ? offset.value : 0n;
 }
@@ -127,23 +124,8 @@ async function commit(job: CommitJob): Promise<void> {
     await store.close();
     say('D');
   } catch (error) {
-    say(`E ${JSON.stringify(endingOf(error))}`);
+    say(`E ${JSON.stringify(failureOf(error))}`);
     process.exitCode = 1;
-  }
-}
-
-function endingOf(error: unknown): Ending {
-  if (!(error instanceof Error)) return { ok: false, message: String(error) };
-  const { name, message, cause } = error;
-  return { ok: false, name, message, code: codeOf(error), cause: codeOf(cause) };
-}
-
-async function tell(call: () => Promise<unknown>): Promise<Ending> {
-  try {
-    await call();
-    return { ok: true };
-  } catch (error) {
-    return endingOf(error);
   }
 }
 
@@ -155,7 +137,7 @@ async function poolThread(): Promise<string | undefined> {
   return threads().find((thread) => !before.has(thread));
 }
 
-async function operate({ path, lock, operation, next }: OperationJob): Promise<void> {
+async function operateWhenTold({ path, lock, operation, next }: OperationJob): Promise<void> {
   const store = new FileOffsetStore(path, { lock: lock === 'none' ? noLock : undefined });
   // What Node opens of its own at the first use, it opens now.
   new Date().getTimezoneOffset();
@@ -163,20 +145,13 @@ async function operate({ path, lock, operation, next }: OperationJob): Promise<v
   writeSync(1, `${await poolThread()}\n`);
   // Blocks until it is told to go, so that whoever traces this process counts its calls from there on.
   readSync(0, Buffer.alloc(1));
-  const calls = {
-    create: () => store.commit(SOURCE, Offset.sequence(NEW_VALUE)),
-    update: () => store.commit(SOURCE, Offset.sequence(NEW_VALUE)),
-    upgrade: () => store.commit(SOURCE, Offset.sequence(NEW_VALUE)),
-    reset: () => store.reset(SOURCE, Offset.sequence(NEW_VALUE)),
-    recover: () => store.recover(),
-  };
   const endings: Endings = {
-    operation: await tell(calls[operation]),
-    next: next ? await tell(() => store.commit(NEXT_SOURCE, Offset.sequence(1n))) : undefined,
+    operation: await endingOf(operate(store, operation)),
+    next: next ? await endingOf(store.commit(NEXT_SOURCE, Offset.sequence(1n))) : undefined,
   };
   await store.close();
   writeSync(1, JSON.stringify(endings));
 }
 
 const job = JSON.parse(process.argv[2] ?? '') as Job;
-void (job.kind === 'commit' ? commit(job) : operate(job));
+void (job.kind === 'commit' ? commit(job) : operateWhenTold(job));

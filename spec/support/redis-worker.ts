@@ -5,6 +5,7 @@ import { RedisOffsetStore } from '../../lib/stores/redis.js';
 import { Random } from './fire-random.js';
 import { openClient, type RedisPackage } from './redis-client.js';
 import { type RegisterJob, useRegister } from './register-client.js';
+import { lineOf } from './register-processes.js';
 
 /** The worker's argument, as JSON. */
 export interface RedisJob {
@@ -21,14 +22,14 @@ const job = JSON.parse(process.argv[2] ?? '') as RedisJob;
 const { client, disconnect } = await openClient(job.client, job.port);
 const store = new RedisOffsetStore(client, { keyPrefix: job.keyPrefix });
 
-function report(line: unknown): void {
-  process.stdout.write(
-    `${JSON.stringify(line, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}\n`,
-  );
+function report(what: object): void {
+  process.stdout.write(`${JSON.stringify(what)}\n`);
 }
 
 if (job.register !== undefined) {
-  await useRegister(store, job.register, new Random(job.seed), report);
+  await useRegister(store, job.register, new Random(job.seed), (operation) => {
+    process.stdout.write(lineOf(operation));
+  });
 }
 if (job.hold !== undefined) {
   const epoch = await store.claim(job.hold);

@@ -30,6 +30,19 @@ export function violations(history: readonly Operation[]): string[] {
   return [...sources.values()].flatMap(violationsOfSource);
 }
 
+/** Where the source is in the end, when every call had an answer: at the highest offset, one epoch for each claim. */
+export function endOf(
+  history: readonly Operation[],
+  source: string,
+): { readonly offset: bigint; readonly epoch: number } {
+  const done = history.filter((operation) => operation.source === source && operation.outcome === 'ok');
+  const commits = done.filter(({ call }) => call === 'commit');
+  return {
+    offset: commits.reduce((highest, { value }) => max(highest, value), -1n),
+    epoch: done.filter(({ call }) => call === 'claim').length,
+  };
+}
+
 function violationsOfSource(operations: readonly Operation[]): string[] {
   const found: string[] = [];
   const byEnd = operations.toSorted((a, b) => compare(a.end, b.end));

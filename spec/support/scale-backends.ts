@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 import type { OffsetStore } from '../../lib/offset-store.js';
-import { Statements } from '../../lib/stores/postgres/table.js';
+import { Statements } from '../../lib/stores/postgres/statements.js';
 import { PostgresOffsetStore } from '../../lib/stores/postgres.js';
 import { aheadOf, COMMIT } from '../../lib/stores/redis/scripts.js';
 import { RedisOffsetStore } from '../../lib/stores/redis.js';

@@ -5,6 +5,7 @@
 import { posix } from 'node:path';
 import { OffsetError } from '../../lib/errors.js';
 import { FileOffsetStore } from '../../lib/stores/file/file-store.js';
+import { noLock } from './file-fs.js';
 import type { Scenario } from './sim-explore.js';
 import { SimDisk, type SimDiskOptions } from './sim-fs.js';
 import type { Mutation } from './sim-mutants.js';
@@ -25,8 +26,6 @@ export interface RaceOptions {
   /** Called after each call, those of the preparation included, before the process goes on. */
   readonly onCall?: ((call: PendingCall, outcome: Outcome, disk: SimDisk) => void) | undefined;
 }
-
-const noLock = { lock: async () => async () => {} };
 
 /** A disk with the store's directory on it, which has long been there. */
 export function simDisk(options?: SimDiskOptions): SimDisk {

@@ -12,7 +12,7 @@
 import { constants } from 'node:fs';
 import { posix } from 'node:path';
 import type { FileStat, FileSystem } from '../../lib/stores/file/io.js';
-import type { SimRandom } from './sim-random.js';
+import type { Random } from './fire-random.js';
 
 type Methods = Omit<FileSystem, 'windows'>;
 
@@ -268,7 +268,7 @@ export class SimDisk {
   }
 
   /** The disk as it is found after a power loss now; the random numbers choose among all that it may be. */
-  losePower(random: SimRandom): SimDisk {
+  losePower(random: Random): SimDisk {
     const disk = new SimDisk(this.#options);
     const copies = new Map<SimInode, SimInode>();
     const copy = (from: SimInode): SimInode => {
@@ -466,7 +466,7 @@ function candidatesOf(directory: SimDirectory, name: string): (SimInode | undefi
   return [...new Set([...(directory.past.get(name) ?? []), directory.entries.get(name)])];
 }
 
-function survivingBytes({ data, durable }: SimFile, random: SimRandom): Buffer {
+function survivingBytes({ data, durable }: SimFile, random: Random): Buffer {
   if (data === durable) return data;
   const cut = random.below(data.length + 1);
   return random.pick([

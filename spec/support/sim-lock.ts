@@ -3,8 +3,8 @@
  * bad days. The store must be right with every one of them.
  */
 import type { LockModule } from '../../lib/stores/file/lock.js';
+import type { Random } from './fire-random.js';
 import { simError } from './sim-fs.js';
-import type { SimRandom } from './sim-random.js';
 import type { SimProcess } from './sim-world.js';
 
 /**
@@ -25,10 +25,10 @@ interface Holder {
 
 export class SimLock {
   readonly #kind: SimLockKind;
-  readonly #random: SimRandom;
+  readonly #random: Random;
   #holder: Holder | undefined;
 
-  constructor(kind: SimLockKind, random: SimRandom) {
+  constructor(kind: SimLockKind, random: Random) {
     this.#kind = kind;
     this.#random = random;
   }

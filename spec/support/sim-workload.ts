@@ -4,12 +4,12 @@
  */
 import { OffsetError } from '../../lib/errors.js';
 import { FileOffsetStore } from '../../lib/stores/file/file-store.js';
+import { Random } from './fire-random.js';
 import { simDisk } from './sim-commit-race.js';
 import type { SimDisk } from './sim-fs.js';
 import { LOCK_KINDS, SimLock, type SimLockKind } from './sim-lock.js';
 import type { Mutation } from './sim-mutants.js';
 import { Oracle, Violation } from './sim-oracle.js';
-import { type SimRandom, simRandom } from './sim-random.js';
 import { type PendingCall, settled, type SimProcess, World } from './sim-world.js';
 
 /**
@@ -71,7 +71,7 @@ export async function runWorkload(seed: number, options: WorkloadOptions = {}): 
 
 class Workload {
   readonly title: string;
-  readonly #random: SimRandom;
+  readonly #random: Random;
   readonly #path: string;
   readonly #lockKind: SimLockKind;
   readonly #schedule: Schedule;
@@ -90,7 +90,7 @@ class Workload {
   #life = 0;
 
   constructor(seed: number, options: WorkloadOptions) {
-    const random = simRandom(seed);
+    const random = new Random(seed);
     this.#random = random;
     // All are drawn, so that what an option takes away from chance changes nothing else.
     const lock = random.pick(LOCK_KINDS);

@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { SqliteOffsetStore } from '../../lib/stores/sqlite.js';
 import { Random } from './fire-random.js';
 import { type RegisterJob, useRegister } from './register-client.js';
+import { lineOf } from './register-processes.js';
 import { libsql } from './sqlite.js';
 
 export interface SqliteJob {
@@ -15,8 +16,7 @@ const { file, seed, register } = JSON.parse(process.argv[2]!) as SqliteJob;
 const database = libsql(file);
 const store = new SqliteOffsetStore(database, { lockTimeoutMs: 20_000 });
 await useRegister(store, register, new Random(seed), (operation) => {
-  const plain = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
-  writeSync(1, `${JSON.stringify(operation, plain)}\n`);
+  writeSync(1, lineOf(operation));
 });
 await store.close();
 database.close();

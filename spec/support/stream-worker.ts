@@ -1,7 +1,7 @@
 /**
  * A process to be killed: it appends every line of a file to another, and commits the offset of each. Arguments:
- * the file of lines, the file of what is done, the file of offsets, `auto` or a number for periodic commits, and
- * `hold` for one that does not end by itself.
+ * the file of lines, the file of what is done, the file of offsets, how many items there are to a commit, and `hold`
+ * for one that does not end by itself.
  */
 import { openSync, writeSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
@@ -14,16 +14,10 @@ import {
   readLines,
 } from 'streamweave-offset';
 
-const [lines, done, offsets, strategy, hold] = process.argv.slice(2) as [
-  string,
-  string,
-  string,
-  string,
-  string?,
-];
+const [lines, done, offsets, n, hold] = process.argv.slice(2) as [string, string, string, string, string?];
 if (hold === 'hold') setInterval(() => undefined, 1_000);
 const tracker = new OffsetTracker(new FileOffsetStore(offsets), {
-  strategy: strategy === 'auto' ? CommitStrategy.auto : CommitStrategy.periodic(Number(strategy)),
+  strategy: CommitStrategy.periodic(Number(n)),
 });
 const out = openSync(done, 'a');
 await pipeline(

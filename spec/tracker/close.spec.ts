@@ -239,6 +239,20 @@ describe('OffsetTracker.close()', () => {
     );
   });
 
+  it('ends, and commits the others, where the first read of a source fails while it waits', async () => {
+    const { store, tracker } = begun(PERIODIC);
+    await tracker.record('a', 5);
+    store.hold('inspect');
+    const unread = expect(tracker.record('b', 1)).rejects.toThrow('out of reach');
+    const closing = tracker.close();
+    await settle();
+    for (const call of store.held.splice(0)) call.reject(new Error('out of reach'));
+    store.open();
+    await unread;
+    await closing;
+    await expect(store.inner.getAll()).resolves.toEqual(new Map([['a', seq(5)]]));
+  });
+
   it('races commitAll(), and every promise ends', async () => {
     const { store, tracker } = begun(PERIODIC);
     for (const source of ['a', 'b']) await tracker.record(source, 1);

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { CommitStrategy } from '../../lib/commit-strategy.js';
 import { ClosedError, FencedError, OffsetIoError } from '../../lib/errors.js';
@@ -67,6 +68,27 @@ describe('OffsetTracker.whenCommitted()', () => {
     expect(first.state).toBe('resolved');
   });
 
+  it('does not take an offset without an order for committed before a commit covers it', async () => {
+    const store = new FlakyStore(new InMemoryOffsetStore());
+    const tracker = new OffsetTracker(store, MANUAL);
+    await tracker.record('a', 'page-1');
+    store.hold('commit');
+    const committed = tracker.commit('a');
+    await tracker.record('a', 'page-2');
+    const second = watch(tracker.whenCommitted('a', 'page-2'));
+    const unknown = watch(tracker.whenCommitted('a', 'page-9'));
+    await settle();
+    store.open();
+    await committed;
+    await settle();
+    expect([second.state, unknown.state]).toEqual(['waiting', 'waiting']);
+    await tracker.commit('a');
+    await settle();
+    expect([second.state, unknown.state]).toEqual(['resolved', 'waiting']);
+    await tracker.close();
+    expect(unknown.error).toBeInstanceOf(ClosedError);
+  });
+
   it('is rejected when the source is reset, cleared, or taken over by another', async () => {
     const store = new InMemoryOffsetStore();
     const tracker = new OffsetTracker(store, MANUAL);
@@ -109,6 +131,48 @@ describe('OffsetTracker.whenCommitted()', () => {
     expect(closed.error).toBeInstanceOf(ClosedError);
     expect(clock.timers).toEqual([]);
     await expect(tracker.whenCommitted('a', 1)).rejects.toThrow(ClosedError);
+  });
+
+  it('ends with its signal and with its time also while the store has not told of the source', async () => {
+    const clock = new FakeClock();
+    const store = new FlakyStore(new InMemoryOffsetStore());
+    store.hold('get', 'inspect', 'epoch');
+    const tracker = new OffsetTracker(store, { ...MANUAL, clock });
+    const abort = new AbortController();
+    const aborted = watch(tracker.whenCommitted('a', 1, { signal: abort.signal }));
+    const late = watch(tracker.whenCommitted('a', 1, { timeoutMs: 50 }));
+    await settle();
+    abort.abort(new Error('enough'));
+    await clock.advance(50);
+    await settle();
+    expect(aborted.error).toEqual(new Error('enough'));
+    expect(late.error).toMatchObject({ code: 'OFFSET_IO', source: 'a' });
+    store.open();
+    await tracker.close();
+    await expect(tracker.whenCommitted('a', 1, { signal: abort.signal })).rejects.toThrow(ClosedError);
+  });
+
+  it('leaves nothing at its signal, however it ends', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore({ a: 1 }), MANUAL);
+    const { signal } = new AbortController();
+    await tracker.whenCommitted('a', 1, { signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    const committed = tracker.whenCommitted('a', 2, { signal });
+    const fenced = tracker.whenCommitted('a', 9, { signal });
+    await settle();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(2);
+    await tracker.record('a', 2);
+    await tracker.commit('a');
+    await committed;
+    await settle();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await tracker.reset('a', 0);
+    await expect(fenced).rejects.toThrow(FencedError);
+    await settle();
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    await expect(
+      tracker.whenCommitted('a', 3, { signal: AbortSignal.abort(new Error('before')) }),
+    ).rejects.toThrow('before');
   });
 
   it('resolves by the commit that close() makes', async () => {

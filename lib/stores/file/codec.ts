@@ -19,12 +19,18 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import type { SourceState } from '../commit-rules.js';
-import { annotationsOf, needsAnnotation, revive, serializerLoaded, superjson } from '../metadata-json.js';
-import { OffsetSerializationError } from '../../errors.js';
 import { copyMetadata, metadataEquals, type Metadata } from '../../metadata.js';
 import { Offset } from '../../offset.js';
 import { assertSource, quote } from '../../validate.js';
+import type { SourceState } from '../commit-rules.js';
+import {
+  annotationsOf,
+  needsAnnotation,
+  revive,
+  serializerLoaded,
+  superjson,
+  unwritableError,
+} from '../metadata-json.js';
 import { decodeCrate } from './crate.js';
 import { Entries, type Entry } from './entries.js';
 
@@ -82,7 +88,8 @@ const CHECKED_FROM = LINE_START.length + CHECK_LENGTH + '",'.length;
 const LINE = /^\{"check":"[0-9a-f]{8}","source":("(?:[^"\\]|\\.)*"),"checkpoint":/;
 
 // Nearly every line of nearly every file: a sequence without metadata, of a source whose name has nothing that
-// JSON escapes, and no more than 1024 bytes in any case. What matches is canonical but for the limits of its numbers and the day of its date.
+// JSON escapes, and no more than 1024 bytes in any case. What matches is canonical but for the limits of its
+// numbers and the day of its date.
 const SEQUENCE_LINE =
   // oxlint-disable-next-line no-control-regex -- exactly what JSON.stringify escapes, and the halves of pairs.
   /^\{"check":"[0-9a-f]{8}","source":"[^"\\\u0000-\u001f\ud800-\udfff]{1,341}","checkpoint":\{"json":\{"offset":\{"kind":"sequence","value":"(?:0|[1-9][0-9]{0,19})"\},"epoch":(?:0|[1-9][0-9]{0,15}),"committedAt":"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"\},"meta":\{"values":\{"offset\.value":\["bigint"\],"committedAt":\["Date"\]\},"v":1\}\}\}$/;
@@ -430,8 +437,5 @@ export function proveMetadata(source: string, metadata: Metadata): void {
   } catch (error) {
     cause = error;
   }
-  throw new OffsetSerializationError(
-    `Expected metadata that can be written and read back as it is, and this of source ${quote(source)} cannot`,
-    { source, cause },
-  );
+  throw unwritableError(source, cause);
 }

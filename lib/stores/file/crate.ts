@@ -4,9 +4,9 @@
  * drop a source that stands there twice, so the text is read by its own small grammar.
  */
 import { isUtf8 } from 'node:buffer';
-import type { SourceState } from '../commit-rules.js';
 import { Offset } from '../../offset.js';
 import { assertSource, quote } from '../../validate.js';
+import type { SourceState } from '../commit-rules.js';
 
 const SPACE = /[ \t\n\r]*/y;
 // oxlint-disable-next-line no-control-regex -- JSON wants control characters escaped, and so do we.

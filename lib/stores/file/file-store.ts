@@ -18,9 +18,11 @@ import {
   applyCommit,
   applyReset,
   checkCommit,
-  type CheckedCommit,
+  checkEntries,
   copyOut,
+  type SourceCommit,
 } from '../commit-rules.js';
+import { RunningCalls } from '../running-calls.js';
 import type { Contents } from './codec.js';
 import type { Draft } from './draft.js';
 import type { FileSystem } from './io.js';
@@ -29,7 +31,7 @@ import type { Handle } from './registry.js';
 import type { Limits, RuntimeParts, Sleep } from './runtime.js';
 import type { RecoverReport } from './salvage.js';
 
-/** The second argument of {@link FileOffsetStore}. */
+/** The options of a {@link FileOffsetStore}. */
 export interface FileOffsetStoreOptions {
   /**
    * The largest file that is read or written, in bytes, 1024 … 2^28. A larger one is refused before a byte
@@ -49,19 +51,21 @@ export interface FileOffsetStoreOptions {
    */
   readonly lockHoldMs?: number | undefined;
 
-  /** For tests: the file system. Default: the real one. */
+  // What follows is for the tests of this library alone, and stands in no published type.
+
+  /** @internal The file system. Default: the real one. */
   readonly fs?: FileSystem | undefined;
-  /** For tests: what stands for proper-lockfile. Commits are safe with a lock that does nothing. */
+  /** @internal What stands for proper-lockfile. Commits are safe with a lock that does nothing. */
   readonly lock?: LockModule | undefined;
-  /** For tests: the wall clock, in milliseconds since 1970. Default: `Date.now`. */
+  /** @internal The wall clock, in milliseconds since 1970. Default: `Date.now`. */
   readonly now?: (() => number) | undefined;
-  /** For tests: a clock that never goes back, in milliseconds; deadlines go by it. Default: `performance.now`. */
+  /** @internal A clock that never goes back, in milliseconds; deadlines go by it. Default: `performance.now`. */
   readonly monotonicNow?: (() => number) | undefined;
-  /** For tests: the source of jitter, 0 … 1. Default: `Math.random`. */
+  /** @internal The source of jitter, 0 … 1. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
-  /** For tests: the names of temporary files. Default: `crypto.randomUUID`. */
+  /** @internal The names of temporary files. Default: `crypto.randomUUID`. */
   readonly randomUUID?: (() => string) | undefined;
-  /** For tests: every pause. Default: timers. */
+  /** @internal Every pause. Default: timers. */
   readonly sleep?: Sleep | undefined;
 }
 
@@ -149,7 +153,7 @@ function checkedParts(options: FileOffsetStoreOptions): RuntimeParts {
  *
  * A commit that resolves survives `kill -9` and power loss: the file is replaced whole, by write, flush,
  * rename and flush of the directory. Commits that are made while another is on its way share the next
- * write. The file is never torn; where its bytes do not verify, every call rejects with `OFFSET_CORRUPT`, and
+ * write, and a `commitMany()` is one. The file is never torn; where its bytes do not verify, every call rejects with `OFFSET_CORRUPT`, and
  * {@link FileOffsetStore.recover} is the way on. Reading takes no lock and makes nothing, so it works in a
  * directory that cannot be written.
  *
@@ -162,6 +166,12 @@ function checkedParts(options: FileOffsetStoreOptions): RuntimeParts {
  * Not for network file systems (NFS, SMB): use a database there. A drive that lies about flushing, and a
  * backup put back under a running process, are beyond what it can promise.
  *
+ * Errors, beside those of the OffsetStore contract: `OFFSET_IO` (the file cannot be read, or the new one not
+ * written), `OFFSET_CORRUPT` (the file is damaged, none of offsets, gone, or older than it was), `OFFSET_UNSUPPORTED` (a
+ * newer version wrote it), `OFFSET_LOCK_TIMEOUT` (others wrote for as long as `lockTimeoutMs`),
+ * `OFFSET_SERIALIZATION` (it would become larger than `maxFileBytes`): nothing was changed. And
+ * `OFFSET_DURABILITY_UNKNOWN`: the file was replaced, but may come back as it was after a power loss.
+ *
  * @example
  * ```ts
  * await using store = new FileOffsetStore('state/offsets.json');
@@ -173,7 +183,7 @@ export class FileOffsetStore implements OffsetStore {
   readonly #path: string;
   readonly #limits: Limits;
   readonly #parts: RuntimeParts;
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #calls = new RunningCalls();
   readonly #now: () => Date;
   #handle: Promise<Opened> | undefined;
   #serializer: Promise<void> | undefined;
@@ -237,27 +247,15 @@ export class FileOffsetStore implements OffsetStore {
     return await this.#read([source], ({ entries }) => entries.get(source)?.state.epoch ?? 0);
   }
 
-  /**
-   * See {@link OffsetStore.commit}.
-   *
-   * @throws FencedError, InvalidOffsetError `OFFSET_BEHIND`, OffsetSerializationError `OFFSET_CORRUPT` or
-   *   `OFFSET_SERIALIZATION`, OffsetLockError, OffsetIoError `OFFSET_IO`: nothing was changed; and
-   *   `OFFSET_DURABILITY_UNKNOWN`: the file was replaced, but may come back as it was after a power loss
-   */
   async commit(source: string, offset: OffsetInput, options?: CommitOptions): Promise<void> {
     this.#assertOpen();
     assertSource(source);
-    await this.#commit([[source, checkCommit(offset, options)]]);
+    await this.#commit([{ source, commit: checkCommit(offset, options) }]);
   }
 
-  /** See {@link OffsetStore.commitMany}: one write for all of them. */
   async commitMany(entries: Iterable<CommitEntry>): Promise<void> {
     this.#assertOpen();
-    const commits: [string, CheckedCommit][] = [];
-    for (const entry of entries) {
-      assertSource(entry.source);
-      commits.push([entry.source, checkCommit(entry.offset, entry)]);
-    }
+    const commits = checkEntries(entries);
     if (commits.length > 0) await this.#commit(commits);
   }
 
@@ -311,9 +309,9 @@ export class FileOffsetStore implements OffsetStore {
         const status = ({ current: 'ok', crate: 'legacy', missing: 'missing' } as const)[format];
         return { status, path, bytes: size, sources: entries.size, problems: [] };
       }
-      const problems = damage === undefined ? [] : [damage.message];
-      if (damage?.kind === 'newer') return { status: 'unsupported', path, bytes: size, sources: 0, problems };
-      if (damage?.kind === 'damaged') problems.push(...machinery.problemsOf(bytes));
+      const problems = [damage.message];
+      if (damage.kind === 'newer') return { status: 'unsupported', path, bytes: size, sources: 0, problems };
+      if (damage.kind === 'damaged') problems.push(...machinery.problemsOf(bytes));
       return { status: 'corrupt', path, bytes: size, sources: 0, problems };
     });
   }
@@ -328,7 +326,7 @@ export class FileOffsetStore implements OffsetStore {
    *
    * @returns `'unneeded'` where the file verifies or there is none, and then nothing was changed
    * @throws OffsetSerializationError `OFFSET_CORRUPT` for a file that never was one of offsets;
-   *   UnsupportedError for one that a newer version wrote; and as {@link FileOffsetStore.commit} does
+   *   UnsupportedError for one that a newer version wrote; and what a commit is refused with
    * @example
    * ```ts
    * const { saved, lost, kept } = await store.recover();
@@ -351,12 +349,13 @@ export class FileOffsetStore implements OffsetStore {
     await this.#closed;
   }
 
+  /** Closes the store, as `await using` does at the end of a block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
   async #close(): Promise<void> {
-    await Promise.allSettled(this.#running);
+    await this.#calls.ended();
     const [opened] = await Promise.allSettled([this.#handle]);
     if (opened.status === 'fulfilled') await opened.value?.release();
   }
@@ -367,16 +366,16 @@ export class FileOffsetStore implements OffsetStore {
     }
   }
 
-  async #commit(commits: readonly (readonly [string, CheckedCommit])[]): Promise<void> {
-    if (commits.some(([, { metadata }]) => metadata !== undefined)) {
+  async #commit(commits: readonly SourceCommit[]): Promise<void> {
+    if (commits.some(({ commit }) => commit.metadata !== undefined)) {
       this.#serializer ??= loadMachinery().then(({ loadSerializer }) => loadSerializer());
     }
     await this.#run(async ({ rounds, witness, machinery }) => {
-      for (const [source, { metadata }] of commits) {
-        if (metadata !== undefined) machinery.proveMetadata(source, metadata);
+      for (const { source, commit } of commits) {
+        if (commit.metadata !== undefined) machinery.proveMetadata(source, commit.metadata);
       }
       await rounds.change(witness, (draft) => {
-        for (const [source, commit] of commits) {
+        for (const { source, commit } of commits) {
           draft.apply(source, (current) => applyCommit(source, current, commit, this.#now));
         }
       });
@@ -394,14 +393,8 @@ export class FileOffsetStore implements OffsetStore {
   }
 
   /** Runs work that close() waits for. Works that begin in an order reach the queue in that order. */
-  async #run<T>(work: (file: Opened) => Promise<T>): Promise<T> {
-    const running = this.#open().then(work);
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
+  #run<T>(work: (file: Opened) => Promise<T>): Promise<T> {
+    return this.#calls.track(this.#open().then(work));
   }
 
   /** What the store needs before it can do anything; what failed is tried again at the next call. */

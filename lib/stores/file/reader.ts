@@ -6,16 +6,19 @@ import { codeOf, type FileStat, io, ioError, readFully } from './io.js';
 import { linkBeside } from './keep.js';
 import type { Runtime } from './runtime.js';
 
-/** What stands at the path: contents that verify, or damage. */
-export interface Found {
-  readonly contents: Contents | undefined;
-  readonly damage: FormatError | undefined;
-  readonly bytes: Buffer;
+/** What a look into a file gives: contents that verify, or damage. */
+type Sighting = { readonly bytes: Buffer } & (
+  | { readonly contents: Contents; readonly damage: undefined }
+  | { readonly contents: undefined; readonly damage: FormatError }
+);
+
+/** What stands at the path. */
+export type Found = Sighting & {
   /** Undefined where there is no file. */
   readonly stat: FileStat | undefined;
   /** Open for reading, where it was asked for and there is a file; the caller closes it. */
   readonly fd: number | undefined;
-}
+};
 
 // A named pipe would else keep the opening thread waiting for a writer.
 const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
@@ -57,8 +60,9 @@ export class FileReader {
    * @throws OffsetSerializationError `OFFSET_CORRUPT`, UnsupportedError, OffsetIoError `OFFSET_IO`
    */
   async read(): Promise<Contents> {
-    const found = await this.look(false);
-    return found.contents ?? (await this.refuse(found));
+    const { contents, damage, stat } = await this.look(false);
+    if (contents === undefined) throw await this.refusal(damage, stat);
+    return contents;
   }
 
   /**
@@ -86,7 +90,7 @@ export class FileReader {
     }
   }
 
-  async #lookInto(fd: number): Promise<Omit<Found, 'fd'>> {
+  async #lookInto(fd: number): Promise<Sighting & { readonly stat: FileStat }> {
     const { fs, maxFileBytes } = this.#runtime;
     const path = this.path;
     const stat = await io('look at', path, fs.fstat(fd));
@@ -120,13 +124,9 @@ export class FileReader {
   }
 
   /**
-   * Throws the error for a file that does not verify. The bytes stay as they are; a damaged file also gets
-   * a second name, best effort, so that they stay whatever is done to the first.
+   * The error for a file that does not verify. The bytes stay as they are; a damaged file also gets a second
+   * name, best effort, so that they stay whatever is done to the first.
    */
-  async refuse({ damage, stat }: Found): Promise<never> {
-    throw await this.refusal(damage as FormatError, stat);
-  }
-
   async refusal(damage: FormatError, stat: FileStat | undefined): Promise<OffsetError> {
     const path = quote(this.path);
     const reason = damage.message;

@@ -34,7 +34,6 @@ export async function refusalOf(
 ): Promise<OffsetError | undefined> {
   const { contents, damage, stat } = found;
   if (contents === undefined) {
-    if (damage === undefined) throw new Error('Expected contents or damage');
     // Damage is what a repair is for. What never was ours is not for us to replace.
     return call.change === undefined && damage.kind === 'damaged'
       ? undefined

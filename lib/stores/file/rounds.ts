@@ -30,6 +30,8 @@ const HOLDS_PER_YIELD = 8;
 /** The longest pause between two tries of a writer whose token is swept again and again. */
 const MAX_BACKOFF_MS = 64;
 
+const isRepair = ({ change }: Call): boolean => change === undefined;
+
 export class Rounds {
   readonly #runtime: Runtime;
   readonly #path: string;
@@ -186,7 +188,7 @@ export class Rounds {
 
   /** All that wait, but a repair alone. */
   #takeBatch(): Call[] {
-    const repair = this.#waiting.findIndex(({ change }) => change === undefined);
+    const repair = this.#waiting.findIndex(isRepair);
     return this.#waiting.splice(0, repair === -1 ? this.#waiting.length : Math.max(repair, 1));
   }
 
@@ -229,11 +231,11 @@ export class Rounds {
   async #tryRound(calls: Call[], lease: Lease): Promise<void> {
     const { sleep, random } = this.#runtime;
     for (let tries = 0; calls.length > 0; tries++) {
-      const [first] = calls;
+      const repair = calls.find(isRepair);
       const round =
-        first?.change === undefined && first !== undefined
-          ? new RepairRound(this.#runtime, this.#reader, first)
-          : new ChangeRound(this.#runtime, this.#reader, calls);
+        repair === undefined
+          ? new ChangeRound(this.#runtime, this.#reader, calls)
+          : new RepairRound(this.#runtime, this.#reader, repair);
       const outcome = await this.#replacer.attempt({
         decide: (found, mustWrite) => round.decide(found, mustWrite),
         stillWanted: () => !lease.lost,

@@ -11,19 +11,24 @@ import type { Sight } from './witness.js';
 export interface LostPart {
   /** The name that stands in the damaged line, where one can be read; it may itself be damaged. */
   readonly source: string | undefined;
+  /** Why it could not be saved, in words. */
   readonly reason: string;
 }
 
 /** What `recover()` did. */
 export interface RecoverReport {
-  /** `'unneeded'`: the file verifies, or there is none; nothing was changed. */
+  /**
+   * `'recovered'`: what could be saved took the place of the damaged file. `'unneeded'`: the file verifies, or there
+   * is none; nothing was changed.
+   */
   readonly status: 'recovered' | 'unneeded';
   /** The real path of the file. */
   readonly path: string;
-  /** Where the damaged bytes are kept. */
+  /** The path under which the damaged bytes are kept; undefined when it was not needed. */
   readonly kept: string | undefined;
   /** The sources that the file now holds, those without an offset (cleared ones) included. */
   readonly saved: readonly string[];
+  /** What could not be saved, a part of the file each; empty when it was not needed. */
   readonly lost: readonly LostPart[];
 }
 

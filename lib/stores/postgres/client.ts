@@ -5,24 +5,30 @@ export type PostgresValue = string | null;
 
 /** A connection of pg's: its Client, or a client of its Pool. */
 export interface PgConnection {
+  /** Runs a statement, prepared under the name where one is given, and gives its rows as arrays of their columns. */
   query(config: {
     readonly text: string;
     readonly values?: PostgresValue[];
     readonly name?: string;
     readonly rowMode: 'array';
   }): Promise<{ readonly rows: unknown[]; readonly command?: unknown }>;
+  /** Tells of the end of the connection while no statement is under way. */
   on(event: 'error', listener: (error: Error) => void): unknown;
+  /** Ends what {@link on} began. */
   removeListener(event: 'error', listener: (error: Error) => void): unknown;
 }
 
 /** pg's Pool. */
 export interface PgPool {
+  /** How many connections it has; a Client has no such property, which tells the two apart. */
   readonly totalCount: number;
+  /** Lends a connection, until that is released; `release(true)` has it closed. */
   connect(): Promise<PgConnection & { release(destroy?: boolean): void }>;
 }
 
 /** What runs statements of postgres.js, inside a transaction and outside. */
 export interface PostgresJsStatements {
+  /** Runs the text of a statement; `values()` gives its rows as arrays of their columns. */
   unsafe(
     text: string,
     values?: PostgresValue[],
@@ -32,6 +38,7 @@ export interface PostgresJsStatements {
 
 /** The `sql` of postgres.js. */
 export interface PostgresJsSql extends PostgresJsStatements {
+  /** Runs the work in a transaction, on a connection that is reserved for it. */
   begin(work: never): Promise<unknown>;
 }
 

@@ -1,17 +1,21 @@
-/** The two methods that are used of a client, in the manners of ioredis and of redis, and what it knows of its connection. */
+/** How scripts get to the server through a client of either package, and whether a call has left this process. */
 import { messageOf } from '../../failures.js';
 import { argumentTypeError } from '../../validate.js';
 import type { RedisScript } from './scripts.js';
 
 /** What is used of `Redis` and `Cluster` of ioredis. */
 export interface IoredisClient {
+  /** Runs the script that the server knows by this SHA-1: its keys, so many, and then its other arguments. */
   evalsha(sha: string, numkeys: number, ...args: string[]): Promise<unknown>;
+  /** Runs a script that the server may not know. */
   eval(script: string, numkeys: number, ...args: string[]): Promise<unknown>;
 }
 
-/** What is used of what `createClient()`, `createCluster()`, `createClientPool()` and `createSentinel()` of redis make. */
+/** What is used of what redis makes with `createClient()`, `createCluster()`, `createClientPool()` or `createSentinel()`. */
 export interface NodeRedisClient {
+  /** Runs the script that the server knows by this SHA-1. */
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  /** Runs a script that the server may not know. */
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
 }
 

@@ -110,8 +110,8 @@ function strangerError(call: RedisCall, key: string, why: string, cause?: unknow
 export function damagedError(source: string, text: string, key: string): OffsetError {
   return new OffsetSerializationError(
     `What is stored for source ${quote(source)} in the Redis key ${quote(key)} is damaged: expected epoch, ` +
-      `kind, time and metadata with a space between them, and the position on a line of its own; got ${quote(text)}. It was left as it is. Put it right by hand, ` +
-      'or delete the field (HDEL) and every offset of the source with it',
+      `kind, time and metadata with a space between them, and the position on a line of its own; got ${quote(text)}. ` +
+      'It was left as it is. Put it right by hand, or delete the field (HDEL) and every offset of the source with it',
     { code: 'OFFSET_CORRUPT', source },
   );
 }

@@ -1,7 +1,8 @@
 import { OffsetIoError } from '../../errors.js';
-import type { Offset } from '../../offset.js';
 import { messageOf } from '../../failures.js';
+import type { Offset } from '../../offset.js';
 import { quote } from '../../validate.js';
+import type { SourceCommit } from '../commit-rules.js';
 import { decodeEpoch, encodeMetadata, encodePosition, type StoredRow } from '../row.js';
 import {
   applied,
@@ -11,19 +12,13 @@ import {
   MAX_TRIES,
   otherTableError,
   REPLACED,
-  type SourceCommit,
   type SqlTable,
   stateOf,
   stubbornError,
 } from '../sql-table.js';
 import { quoteName, type TableName } from '../table-name.js';
-import {
-  inTransaction,
-  isBusy,
-  type SqliteDatabase,
-  type SqliteStatement,
-  type SqliteValue,
-} from './driver.js';
+import { inTransaction, type SqliteDatabase, type SqliteStatement, type SqliteValue } from './client.js';
+import { isBusy } from './failures.js';
 
 const COLUMN_TYPES = {
   source: 'TEXT NOT NULL PRIMARY KEY',

@@ -1,23 +1,14 @@
 /** What the store says it has, and has. */
 import assert from 'node:assert/strict';
-import type { Harness, StoreCapability } from '../harness.js';
+import { CAPABILITIES, type Harness } from '../harness.js';
 
 export function capabilities(suite: Harness): void {
-  const optional: readonly StoreCapability[] = [
-    'commitMany',
-    'inspect',
-    'inspectAll',
-    'epoch',
-    'reset',
-    'claim',
-    'close',
-  ];
   suite.promise('the five methods are there', [], async (store) => {
     for (const method of ['get', 'commit', 'getAll', 'clear', 'clearAll'] as const) {
       assert.ok(typeof store[method] === 'function', `Expected a method ${method}()`);
     }
   });
-  for (const method of optional) {
+  for (const method of CAPABILITIES) {
     const declared = suite.capabilities.has(method);
     suite.promise(`${method}() is ${declared ? 'there' : 'not there'}, as declared`, [], async (store) => {
       const there = store[method] !== undefined;

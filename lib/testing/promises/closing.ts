@@ -68,7 +68,7 @@ export function closing(suite: Harness): void {
     const committing = Promise.allSettled(
       Array.from({ length: 10 }, async (_, index) => {
         await store.commit(`source-${index}`, seq(index));
-        finished += 1;
+        finished++;
       }),
     );
     await store.close();

@@ -76,7 +76,7 @@ export function concurrency(suite: Harness): void {
     'a commit racing clear() under the old epoch never brings the source back',
     ['epoch'],
     async (store) => {
-      for (let round = 0; round < 15; round += 1) {
+      for (let round = 0; round < 15; round++) {
         const source = `source-${round}`;
         await store.commit(source, seq(1), { epoch: 0 });
         const committing = [2, 3, 4].map((value) => store.commit(source, seq(value), { epoch: 0 }));
@@ -98,7 +98,7 @@ export function concurrency(suite: Harness): void {
     'a commit racing reset() under the old epoch never undoes it',
     ['reset', 'epoch'],
     async (store) => {
-      for (let round = 0; round < 15; round += 1) {
+      for (let round = 0; round < 15; round++) {
         const source = `source-${round}`;
         await store.commit(source, seq(10), { epoch: 0 });
         const committing = [20, 30, 40].map((value) => store.commit(source, seq(value), { epoch: 0 }));

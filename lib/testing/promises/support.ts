@@ -33,7 +33,7 @@ export function pair(value: number, leftFirst: boolean): CommitEntry[] {
 export async function commitPairsTogether(
   stores: ReadonlyArray<Pick<Required<OffsetStore>, 'commitMany' | 'get'>>,
 ): Promise<void> {
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < 3; round++) {
     const results = await Promise.allSettled(
       // Both orders at once: a store that locks source by source has to avoid the deadlock.
       shuffled(30).map((value, index) =>

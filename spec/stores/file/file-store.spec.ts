@@ -21,7 +21,8 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { Offset } from '../../../lib/offset.js';
 import { FileOffsetStore } from '../../../lib/stores/file/file-store.js';
-import { noLock, recordingFileSystem, systemError, Workshop } from '../../support/file-fs.js';
+import { noLock, recordingFileSystem, systemError } from '../../support/file-fs.js';
+import { Workshop } from '../../support/file-workshop.js';
 
 const workshop = new Workshop();
 const corrupt = expect.objectContaining({ name: 'OffsetSerializationError', code: 'OFFSET_CORRUPT' });

@@ -3,7 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import lockfile from 'proper-lockfile';
 import { Offset } from '../../../lib/offset.js';
 import type { LockModule, LockOptions } from '../../../lib/stores/file/lock.js';
-import { noLock, recordingFileSystem, systemError, Workshop } from '../../support/file-fs.js';
+import { noLock, recordingFileSystem, systemError } from '../../support/file-fs.js';
+import { Workshop } from '../../support/file-workshop.js';
 
 const workshop = new Workshop();
 

@@ -10,8 +10,8 @@ import {
   type Recorder,
   recordingFileSystem,
   systemError,
-  Workshop,
 } from '../../support/file-fs.js';
+import { Workshop } from '../../support/file-workshop.js';
 
 const workshop = new Workshop();
 

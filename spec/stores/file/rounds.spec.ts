@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from '@jest/globals';
 import { Offset } from '../../../lib/offset.js';
-import { noLock, recordingFileSystem, systemError, Workshop } from '../../support/file-fs.js';
+import { noLock, recordingFileSystem, systemError } from '../../support/file-fs.js';
+import { Workshop } from '../../support/file-workshop.js';
 
 const workshop = new Workshop();
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Checkpoint } from '../../../lib/checkpoint.js';
 import { Offset } from '../../../lib/offset.js';
 import type { FileOffsetStore } from '../../../lib/stores/file/file-store.js';
-import { Workshop } from '../../support/file-fs.js';
+import { Workshop } from '../../support/file-workshop.js';
 
 const workshop = new Workshop();
 

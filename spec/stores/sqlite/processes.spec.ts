@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FencedError } from '../../../lib/errors.js';
 import { Offset } from '../../../lib/offset.js';
 import { SqliteOffsetStore } from '../../../lib/stores/sqlite.js';
 import { bundleWorker } from '../../support/bundle.js';
 import { Random } from '../../support/fire-random.js';
-import { type Operation, violations } from '../../support/register-history.js';
+import { endOf, violations } from '../../support/register-history.js';
+import { historyOf } from '../../support/register-processes.js';
 import { Databases } from '../../support/sqlite.js';
 import type { SqliteJob } from '../../support/sqlite-worker.js';
-
-const run = promisify(execFile);
 
 let databases: Databases;
 let worker: string;
@@ -20,18 +17,6 @@ beforeAll(async () => {
 });
 afterAll(() => databases.destroy());
 
-/** What a process did. */
-async function historyOf(job: SqliteJob): Promise<Operation[]> {
-  const { stdout } = await run(process.execPath, [worker, JSON.stringify(job)], { maxBuffer: 2 ** 26 });
-  const lines = stdout.trimEnd().split('\n');
-  return lines.map((line) => {
-    const operation = JSON.parse(line) as Omit<Operation, 'value' | 'start' | 'end'> &
-      Record<'value' | 'start' | 'end', string>;
-    const { value, start, end } = operation;
-    return { ...operation, value: BigInt(value), start: BigInt(start), end: BigInt(end) };
-  });
-}
-
 describe('several processes on one database', () => {
   it('lose no update, whatever three of them do at once, two of them under claims', async () => {
     const store = new SqliteOffsetStore(databases.connect(), { lockTimeoutMs: 20_000 });
@@ -39,7 +24,7 @@ describe('several processes on one database', () => {
     // The table is made by whoever is first.
     const histories = await Promise.all(
       [0, 1, 2].map((number) =>
-        historyOf({
+        historyOf(worker, {
           file: databases.file,
           seed: seed + number,
           register: {
@@ -49,7 +34,7 @@ describe('several processes on one database', () => {
             claims: number < 2,
             clients: 3,
           },
-        }),
+        } satisfies SqliteJob),
       ),
     );
     const history = histories.flat();
@@ -58,14 +43,9 @@ describe('several processes on one database', () => {
     const outcomes = new Set(history.map(({ outcome }) => outcome));
     expect(outcomes).toEqual(new Set(['ok', 'behind', 'fenced']));
     for (const source of ['a', 'b']) {
-      const of = history.filter((operation) => operation.source === source && operation.outcome === 'ok');
-      const commits = of.filter(({ call }) => call === 'commit').map(({ value }) => value);
-      expect(await store.get(source)).toEqual(
-        Offset.sequence(commits.reduce((newest, value) => (value > newest ? value : newest), 0n)),
-      );
-      const claims = of.filter(({ call }) => call === 'claim').map(({ value }) => Number(value));
-      expect(claims.toSorted((a, b) => a - b)).toEqual(claims.map((_, at) => at + 1));
-      expect(await store.epoch(source)).toBe(claims.length);
+      const { offset, epoch } = endOf(history, source);
+      expect(await store.get(source)).toEqual(Offset.sequence(offset));
+      expect(await store.epoch(source)).toBe(epoch);
     }
   }, 60_000);
 
@@ -75,7 +55,7 @@ describe('several processes on one database', () => {
     const epoch = await zombie.claim('a');
     await zombie.commit('a', Offset.sequence(5), { epoch });
     const register = { process: 'successor', sources: ['a'], operations: 1, claims: true };
-    const [claim] = await historyOf({ file, seed: 1, register });
+    const [claim] = await historyOf(worker, { file, seed: 1, register } satisfies SqliteJob);
     expect(claim).toMatchObject({ call: 'claim', value: BigInt(epoch + 1) });
     await expect(zombie.commit('a', Offset.sequence(6), { epoch })).rejects.toBeInstanceOf(FencedError);
     expect(await zombie.get('a')).toEqual(Offset.sequence(5));

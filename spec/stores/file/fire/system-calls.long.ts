@@ -1,26 +1,11 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { type BreakIn, ERRORS, failAt, findBreakIns, killAt } from '../../../support/fire-breakin.js';
-import { Crew, removeWorkerBundle } from '../../../support/fire-crew.js';
-import { needs } from '../../../support/fire-gate.js';
+import { expect, it } from '@jest/globals';
+import { ERRORS, failAt, killAt } from '../../../support/fire-breakin.js';
 import { printFigures } from '../../../support/fire-random.js';
+import { describeBreakIns } from '../../../support/fire-system-calls.js';
 
-const describe = needs({ root: true, command: 'strace' });
-
-describe('create, update, reset, recover and upgrade', () => {
-  let crew: Crew;
-  let breakIns: BreakIn[];
-
-  beforeAll(async () => {
-    crew = await Crew.gather();
-    breakIns = await findBreakIns(crew);
-  }, 30_000);
-
-  afterAll(async () => {
-    await crew[Symbol.asyncDispose]();
-    await removeWorkerBundle();
-  });
-
+describeBreakIns((broken) => {
   it('leave the old or the new file when SIGKILL comes at any call of the system', async () => {
+    const { crew, breakIns } = broken;
     const start = performance.now();
     const deaths = await killAt(crew, breakIns);
     printFigures('SIGKILL at each call of the system', {
@@ -34,6 +19,7 @@ describe('create, update, reset, recover and upgrade', () => {
   it.each(ERRORS)(
     'reject with a typed error, or succeed, when any call of the system fails once with %s',
     async (error) => {
+      const { crew, breakIns } = broken;
       const start = performance.now();
       const failures = await failAt(crew, breakIns, () => error);
       printFigures(`${error} at each call of the system`, {

@@ -1,15 +1,15 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Random } from '../../../support/fire-random.js';
 import { buildRace, RACE_PATH, type RaceOptions } from '../../../support/sim-commit-race.js';
 import { ORDER_MUTANTS } from '../../../support/sim-mutants.js';
 import { Oracle, Violation } from '../../../support/sim-oracle.js';
-import { simRandom } from '../../../support/sim-random.js';
 import { checkProtocol, Protocol, PROTOCOL_MUTANTS, ProtocolShadow } from './protocol.js';
 
 beforeAll(() => Oracle.prepare());
 
 /** One schedule of the store's own code, with the machine walking along; gives how far it went. */
 async function walkAlong(seed: number, race: RaceOptions): Promise<{ versions: number; steps: number }> {
-  const random = simRandom(seed);
+  const random = new Random(seed);
   let shadow: ProtocolShadow | undefined;
   try {
     const { world, oracle } = await buildRace({

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { codeOf, type FileStat, loadFileSystem } from '../../../../lib/stores/file/io.js';
+import { Random } from '../../../support/fire-random.js';
 import { type SimCalls, SimDisk, type SimFile } from '../../../support/sim-fs.js';
-import { type SimRandom, simRandom } from '../../../support/sim-random.js';
 
 const NAMES = ['a', 'b', 'd', 'd/a', 'd/b', 'd/e', 'a/x'];
 
@@ -21,7 +21,7 @@ function kindOf(stat: FileStat): unknown {
 }
 
 /** An action chosen by chance: a call of one of the kinds that the store makes. */
-function chooseAction(random: SimRandom): Action {
+function chooseAction(random: Random): Action {
   const name = random.pick(NAMES);
   const other = random.pick(NAMES);
   const at = random.below(4);
@@ -92,8 +92,8 @@ describe('the simulated file system', () => {
         for (let step = 0; step < 60; step++) {
           // The same choice twice: an action may draw when it is carried out.
           const action = seed * 1000 + step;
-          const realResult = await resultOf(chooseAction(simRandom(action))(real, root, realFds));
-          const simResult = await resultOf(chooseAction(simRandom(action))(calls, '/r', simFds));
+          const realResult = await resultOf(chooseAction(new Random(action))(real, root, realFds));
+          const simResult = await resultOf(chooseAction(new Random(action))(calls, '/r', simFds));
           expect([seed, step, simResult]).toEqual([seed, step, realResult]);
         }
       } finally {
@@ -124,7 +124,7 @@ describe('the simulated file system', () => {
   function losses(disk: SimDisk): Set<string> {
     const found = new Set<string>();
     for (let seed = 0; seed < 200; seed++) {
-      const inode = disk.losePower(simRandom(seed)).find('/f');
+      const inode = disk.losePower(new Random(seed)).find('/f');
       found.add(inode === undefined ? 'nothing' : JSON.stringify((inode as SimFile).data.toString('latin1')));
     }
     return found;

@@ -1,4 +1,4 @@
-/** What the drivers for SQLite have in common, and how they tell of errors, in which they have nothing in common. */
+/** What goes wrong on a connection to SQLite, in our errors. The drivers tell of it each in a manner of its own. */
 import {
   ClosedError,
   OffsetError,
@@ -8,37 +8,7 @@ import {
 } from '../../errors.js';
 import { messageOf } from '../../failures.js';
 import type { SqlCall } from '../sql.js';
-
-/** What is bound to a statement. */
-export type SqliteValue = string | number | null;
-
-/** A prepared statement, of whichever driver. */
-export interface SqliteStatement {
-  run(...values: SqliteValue[]): { readonly changes: number | bigint };
-  all(...values: SqliteValue[]): unknown[];
-}
-
-/** A connection: that of better-sqlite3, libsql (its synchronous API) or node:sqlite. */
-export interface SqliteDatabase {
-  exec(sql: string): unknown;
-  prepare(sql: string): SqliteStatement;
-}
-
-/** Whether the connection is known to be closed. A statement of libsql's goes on writing after that. */
-export function isClosed(database: SqliteDatabase): boolean {
-  const { open, isOpen } = database as { readonly open?: unknown; readonly isOpen?: unknown };
-  return open === false || isOpen === false;
-}
-
-/** Whether a transaction is open on the connection; undefined where the driver does not tell. */
-export function inTransaction(database: SqliteDatabase): boolean | undefined {
-  const { inTransaction, isTransaction } = database as {
-    readonly inTransaction?: unknown;
-    readonly isTransaction?: unknown;
-  };
-  if (typeof inTransaction === 'boolean') return inTransaction;
-  return typeof isTransaction === 'boolean' ? isTransaction : undefined;
-}
+import { isClosed, type SqliteDatabase } from './client.js';
 
 /** The result codes that make a difference here. */
 const CODES = {
@@ -69,8 +39,8 @@ export function isBusy(error: unknown): boolean {
   return code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED';
 }
 
-/** The same of an error, or of what caused it. */
-export function isCausedByBusy(error: unknown): boolean {
+/** Whether the error is that of a lock that another connection held, or was caused by one. */
+export function isTransient(error: unknown): boolean {
   let next = error;
   for (let depth = 0; depth < 10 && typeof next === 'object' && next !== null; depth++) {
     if (next instanceof OffsetLockError || isBusy(next)) return true;
@@ -92,7 +62,8 @@ export function wrapped(error: unknown, call: SqlCall, database: SqliteDatabase)
     case 'SQLITE_BUSY':
     case 'SQLITE_LOCKED':
       return new OffsetLockError(
-        `${message}. Another connection held the lock for as long as was waited for it (lockTimeoutMs, and the connection's own busy_timeout)`,
+        `${message}. Another connection held the lock for as long as was waited for it (lockTimeoutMs, and the ` +
+          "connection's own busy_timeout)",
         options,
       );
     case 'SQLITE_READONLY':
