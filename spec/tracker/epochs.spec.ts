@@ -27,6 +27,26 @@ describe('The epoch', () => {
     }
   });
 
+  it('is learned together with what another commits while it is being read', async () => {
+    const store = new FlakyStore();
+    let committed: Promise<void> | undefined;
+    store.answered = ({ method }) => {
+      if (method === 'epoch') committed ??= store.inner.commit('a', seq(5));
+    };
+    const tracker = new OffsetTracker(store, MANUAL);
+    await expect(tracker.getOffset('a')).resolves.toEqual(seq(5));
+    expect(committed).toBeDefined();
+  });
+
+  it('is 0 where nothing is stored, and the store inspects but tells no epochs', async () => {
+    const store = new FlakyStore();
+    const tracker = new OffsetTracker(without(store, 'epoch'), MANUAL);
+    await expect(tracker.getOffset('a')).resolves.toEqual(Offset.earliest);
+    await tracker.record('a', 1);
+    await tracker.commit('a');
+    expect(store.calls.at(-1)?.options).toEqual({ epoch: 0 });
+  });
+
   it('of a cleared source is learned, though nothing is stored', async () => {
     for (const inspects of [true, false]) {
       const store = new FlakyStore();
