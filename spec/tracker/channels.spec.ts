@@ -132,6 +132,25 @@ describe('The diagnostics channels', () => {
     expect(clock.timers).toEqual([]);
   });
 
+  it('stuck: the age is that of the delivery, not that of those before it', async () => {
+    const messages = listen('stuck');
+    const clock = new FakeClock();
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), { ...MANUAL, clock, stuckAfterMs: 1_000 });
+    const first = tracker.track('a', 1);
+    await clock.advance(500);
+    tracker.track('a', 2);
+    await first.ack();
+    await clock.advance(900);
+    expect(messages).toEqual([]);
+    await clock.advance(350);
+    expect(messages).toHaveLength(1);
+    expect(messages[0]).toMatchObject({ offset: seq(2), inFlight: 1 });
+    // Known to a quarter of the time.
+    expect(messages[0]!['ageMs']).toBeGreaterThanOrEqual(1_000);
+    expect(messages[0]!['ageMs']).toBeLessThanOrEqual(1_250);
+    await tracker.close();
+  });
+
   it('give copies: what a listener does to them changes nothing', async () => {
     const messages = listen('commit');
     const tracker = new OffsetTracker(new InMemoryOffsetStore());

@@ -112,6 +112,29 @@ describe('OffsetTracker.track()', () => {
     expect(any.stats('a').committed).toEqual(seq(4));
   });
 
+  it('refuses in every kind of offset what lies before, and nothing that has no order', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), MANUAL);
+    tracker.track('dated', new Date(5));
+    tracker.track('dated', new Date(5));
+    expect(() => tracker.track('dated', new Date(4))).toThrow(InvalidOffsetError);
+    for (const [source, first, before] of [
+      ['bigint, then number', 10n, 9],
+      ['number, then bigint', 10, 9n],
+      ['bigints', 2n ** 64n - 1n, 2n ** 64n - 2n],
+    ] as const) {
+      tracker.track(source, first);
+      tracker.track(source, first);
+      expect(() => tracker.track(source, before)).toThrow('lies before');
+      expect(tracker.stats(source).inFlight).toBe(2);
+    }
+    tracker.track('mixed', 10n);
+    tracker.track('mixed', 11);
+    tracker.track('mixed', 12n);
+    for (const page of ['page-2', 'page-1']) tracker.track('named', page);
+    expect(tracker.stats('named').inFlight).toBe(2);
+    expect(tracker.stats('mixed').inFlight).toBe(3);
+  });
+
   it('does not lose what is tracked and acked before the source was read', async () => {
     const store = new FlakyStore();
     store.hold('inspect', 'epoch');
@@ -171,9 +194,10 @@ describe('OffsetTracker.track()', () => {
     await expect(tracker.getAllPending()).resolves.toEqual(new Map([['a', seq(1)]]));
     await old.ack();
     await expect(tracker.getAllPending()).resolves.toEqual(new Map([['a', seq(1)]]));
-    expect(tracker.stats('a').inFlight).toBe(2);
+    expect(tracker.stats('a')).toMatchObject({ inFlight: 2, recorded: 2, pending: 1 });
     await second!.ack();
     await expect(tracker.getAllPending()).resolves.toEqual(new Map([['a', seq(3)]]));
+    expect(tracker.stats('a')).toMatchObject({ inFlight: 0, recorded: 4, pending: 3 });
   });
 
   it('keeps deliveries from before a reset that failed', async () => {

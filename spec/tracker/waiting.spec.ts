@@ -208,6 +208,17 @@ describe('OffsetTracker.whenReady()', () => {
     await tracker.whenReady('a');
   });
 
+  it('goes on waiting while as many as the limit are in flight, or more', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), { ...MANUAL, maxInFlight: 3 });
+    const deliveries = [0, 1, 2, 3, 4].map((n) => tracker.track('a', n));
+    const ready = watch(tracker.whenReady('a'));
+    for (const [at, state] of ['waiting', 'waiting', 'resolved'].entries()) {
+      await deliveries[at]!.ack();
+      await settle();
+      expect([tracker.stats('a').inFlight, ready.state]).toEqual([4 - at, state]);
+    }
+  });
+
   it('is let go by a reset, which gives all deliveries up, and by close()', async () => {
     const tracker = new OffsetTracker(new InMemoryOffsetStore(), { ...MANUAL, maxInFlight: 1 });
     tracker.track('a', 1);
