@@ -39,9 +39,10 @@ describe('several processes on one database', () => {
     );
     const history = histories.flat();
     expect({ seed, violations: violations(history) }).toEqual({ seed, violations: [] });
-    // They did meet, and nothing failed for a lock.
-    const outcomes = new Set(history.map(({ outcome }) => outcome));
-    expect(outcomes).toEqual(new Set(['ok', 'behind', 'fenced']));
+    // Nothing failed, and they did meet; whether one came too late or under an old epoch then, is chance.
+    const refused = history.flatMap(({ outcome }) => (outcome === 'ok' ? [] : [outcome]));
+    expect(refused.filter((outcome) => outcome !== 'behind' && outcome !== 'fenced')).toEqual([]);
+    expect(refused).not.toEqual([]);
     for (const source of ['a', 'b']) {
       const { offset, epoch } = endOf(history, source);
       expect(await store.get(source)).toEqual(Offset.sequence(offset));
