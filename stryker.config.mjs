@@ -8,7 +8,7 @@
  */
 const GROUPS = {
   values: {
-    mutate: ['lib/{offset,commit-strategy,metadata,validate}.ts', 'lib/stores/commit-rules.ts'],
+    mutate: ['lib/{offset,commit-strategy,metadata,validate,backoff}.ts', 'lib/stores/commit-rules.ts'],
     specs: ['*.spec.ts', 'stores/*.spec.ts'],
   },
   tracker: {
