@@ -17,8 +17,12 @@ const GROUPS = {
     ],
     specs: ['tracker/*.spec.ts'],
   },
+  format: {
+    mutate: ['lib/stores/file/{codec,entries,crate,salvage,draft}.ts'],
+    specs: ['stores/file/{codec,crate,salvage,file-store}.spec.ts'],
+  },
   file: {
-    mutate: ['lib/stores/file/{codec,round,rounds,replace,salvage,entries,crate,draft}.ts'],
+    mutate: ['lib/stores/file/{round,rounds,replace}.ts'],
     specs: ['stores/file/*.spec.ts'],
   },
 };

@@ -3,29 +3,37 @@ import { quote, received, timeOf } from './validate.js';
 
 /** The position of an item that its source numbers: 0 … 2^64-1. Gaps are normal. */
 export interface SequenceOffset {
+  /** Tells the five kinds apart. */
   readonly kind: 'sequence';
+  /** The number: 0 … 2^64-1. */
   readonly value: bigint;
 }
 
 /** The position of an item that its source dates. */
 export interface TimestampOffset {
+  /** Tells the five kinds apart. */
   readonly kind: 'timestamp';
+  /** The time, to the millisecond. */
   readonly value: Date;
 }
 
 /** A position that only its source understands: a cursor, a resume token. It has no order. */
 export interface CustomOffset {
+  /** Tells the five kinds apart. */
   readonly kind: 'custom';
+  /** The text, as the source gave it. */
   readonly value: string;
 }
 
 /** Before the first item. */
 export interface EarliestOffset {
+  /** Tells the five kinds apart. */
   readonly kind: 'earliest';
 }
 
 /** After the last item there is when reading starts. */
 export interface LatestOffset {
+  /** Tells the five kinds apart. */
   readonly kind: 'latest';
 }
 
@@ -214,6 +222,10 @@ export const Offset = Object.freeze({
    * The offset of an item that its source dates; the Date is copied.
    *
    * @throws InvalidOffsetError `OFFSET_INVALID` for an invalid Date
+   * @example
+   * ```ts
+   * Offset.timestamp(new Date('2026-01-01')); // printed as ts:2026-01-01T00:00:00.000Z
+   * ```
    */
   timestamp,
   /**
@@ -221,6 +233,10 @@ export const Offset = Object.freeze({
    *
    * @param value - any string without lone surrogates
    * @throws InvalidOffsetError `OFFSET_INVALID`
+   * @example
+   * ```ts
+   * Offset.custom('line-5'); // printed as custom:line-5
+   * ```
    */
   custom,
   /** Before the first item. */
@@ -251,7 +267,9 @@ export const Offset = Object.freeze({
   compare,
   /** Whether both are the same position. */
   equals: (a: Offset, b: Offset): boolean => compare(a, b) === 0,
+  /** Whether it is {@link Offset.earliest}, before the first item. */
   isEarliest: (offset: Offset): offset is EarliestOffset => offset.kind === 'earliest',
+  /** Whether it is {@link Offset.latest}, after the last item. */
   isLatest: (offset: Offset): offset is LatestOffset => offset.kind === 'latest',
   /**
    * The offset as text: `seq:42`, `ts:2026-01-01T00:00:00.000Z`, `custom:line-5`, `earliest`, `latest`.
