@@ -234,7 +234,6 @@ export class Committer {
       this.#pendingMetadata !== undefined
     )
       return;
-    if (strategy.kind === 'auto' || (strategy.kind === 'eager' && this.#flight === undefined)) return;
     this.#lane = Number(pending.value);
     this.#laneAnswer = next ?? DONE;
     this.#laneEnd =
@@ -282,7 +281,7 @@ export class Committer {
     this.#recorded += items;
     if (this.#firstPendingAt === undefined) {
       this.#firstPendingAt = this.#context.clock.now();
-      if (this.#flight === undefined) this.#armTimer();
+      this.#armTimer();
     }
     return this.#afterRecord();
   }
@@ -300,7 +299,7 @@ export class Committer {
         }
         break;
       case 'eager':
-        if (this.#flight === undefined) this.#commitInBackground();
+        this.#commitInBackground();
         break;
       default:
         break;
@@ -499,7 +498,6 @@ export class Committer {
     this.#failures++;
     if (isFenced(error)) this.#fence(error);
     if (!flight.awaited) this.#keepFailure(error);
-    this.#closeLane();
     this.#goOn(error);
     this.#tellFailure(flight.covered.offset, error, startedAt);
   }
@@ -546,6 +544,7 @@ export class Committer {
    * when a commit has ended, and when what kept one from beginning has.
    */
   #goOn(error?: unknown): void {
+    this.#closeLane();
     if (this.#held > 0) return;
     const next = this.#next;
     this.#next = undefined;

@@ -85,7 +85,7 @@ const END = ']}\n';
 export const LINE_START = '{"check":"';
 const CHECK_LENGTH = 8;
 const CHECKED_FROM = LINE_START.length + CHECK_LENGTH + '",'.length;
-const LINE = /^\{"check":"[0-9a-f]{8}","source":("(?:[^"\\]|\\.)*"),"checkpoint":/;
+const LINE = /^\{"check":"[0-9a-f]{8}","source":("(?:[^"\\]|\\.)*"),"checkpoint":(.*)\}$/s;
 
 // Nearly every line of nearly every file: a sequence without metadata, of a source whose name has nothing that
 // JSON escapes, and no more than 1024 bytes in any case. What matches is canonical but for the limits of its
@@ -209,11 +209,9 @@ function decodeOffset(json: unknown): Offset {
   const { kind, value } = json as { kind: unknown; value: unknown };
   switch (kind) {
     case 'sequence':
-      if (typeof value !== 'string' || !/^[0-9]{1,20}$/.test(value)) break;
-      return Offset.sequence(BigInt(value));
+      return Offset.sequence(BigInt(value as string));
     case 'timestamp':
-      if (typeof value !== 'string') break;
-      return Offset.timestamp(new Date(value));
+      return Offset.timestamp(new Date(value as string));
     case 'custom':
       return Offset.custom(value as string);
     case 'earliest':
@@ -221,9 +219,8 @@ function decodeOffset(json: unknown): Offset {
     case 'latest':
       return Offset.latest;
     default:
-      break;
+      throw damaged('an offset of no kind that there is');
   }
-  throw damaged('an offset of no kind that there is');
 }
 
 function decodeMetadata(parsed: { json: unknown; meta?: unknown }): Metadata {
@@ -240,12 +237,11 @@ function decodeCheckpoint(text: string): SourceState {
   if (offset === undefined) {
     state = { epoch: epoch as number };
   } else {
-    if (typeof committedAt !== 'string') throw damaged('a time of commit that is none');
     state = {
       offset: decodeOffset(offset),
       epoch: epoch as number,
       ...(metadata === undefined ? undefined : { metadata: decodeMetadata(parsed) }),
-      committedAt: new Date(committedAt),
+      committedAt: new Date(committedAt as string),
     };
   }
   if (encodeCheckpoint(state) !== text) throw damaged('a checkpoint that is not written as we write it');
@@ -297,14 +293,13 @@ export function decodeLine(line: string, size: number): Entry {
     }
     const plain = decodeSequenceLine(line, size);
     if (plain !== undefined) return plain;
-    const [start, name] = LINE.exec(line) ?? [];
-    if (start === undefined || name === undefined || !line.endsWith('}')) {
-      throw damaged('a line that is not written as we write it');
-    }
+    const parts = LINE.exec(line);
+    if (parts === null) throw damaged('a line that is not written as we write it');
+    const [, name, checkpoint] = parts as unknown as [string, string, string];
     const source: unknown = JSON.parse(name);
     assertSource(source);
     if (JSON.stringify(source) !== name) throw damaged('a name that is not written as we write it');
-    return { source, line, size, state: decodeCheckpoint(line.slice(start.length, -1)) };
+    return { source, line, size, state: decodeCheckpoint(checkpoint) };
   } catch (error) {
     if (error instanceof FormatError) throw error;
     throw damaged(`a line that says what cannot be (${(error as Error).message})`, error);
@@ -334,11 +329,7 @@ function decodeBody(body: Buffer, previous: Contents | undefined): { generation:
       before?.line === line ? before : decodeLine(line, ascii ? line.length : Buffer.byteLength(line)),
     );
   }
-  const goesOn = known.length > 0 && known.every(({ source }, index) => list[index]?.source === source);
-  const entries =
-    previous !== undefined && goesOn
-      ? previous.entries.with(list.filter((entry, index) => entry !== known[index]))
-      : Entries.of(list);
+  const entries = Entries.of(list);
   if (entries.size !== list.length) throw damaged('a source stands in it twice');
   if (!Number.isSafeInteger(Number(generation))) throw damaged('its generation is none');
   return { generation: Number(generation), entries };

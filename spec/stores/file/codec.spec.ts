@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import * as fc from 'fast-check';
 import { SuperJSON } from 'superjson';
 import type { Checkpoint } from '../../../lib/checkpoint.js';
@@ -10,6 +10,7 @@ import { Offset } from '../../../lib/offset.js';
 import type { Metadata } from '../../../lib/metadata.js';
 import type { SourceState } from '../../../lib/stores/commit-rules.js';
 import {
+  claims,
   type Contents,
   decode,
   decodeLine,
@@ -214,6 +215,16 @@ describe('the format', () => {
     expect(after.entries.get('with metadata')).toBe(before.entries.get('with metadata'));
   });
 
+  it('takes what did not change from the bytes of before', () => {
+    const before = encode(1, entriesOf(goldenStates));
+    // Lines that would be noticed, if they were written.
+    const list = before.entries.list.map((entry) => ({ ...entry, line: 'x'.repeat(entry.size) }));
+    const unread = { ...before, entries: Entries.of(list) };
+    const changes = [encodeEntry('orders', { epoch: 4 }), encodeEntry('new', { epoch: 5 })];
+    const { bytes } = encode(2, unread.entries.with(changes), unread);
+    expect(bytes.equals(encode(2, before.entries.with(changes)).bytes)).toBe(true);
+  });
+
   it('proves metadata before it is written', () => {
     fc.assert(
       fc.property(anyMetadata, (metadata) => proveMetadata('orders', metadata)),
@@ -224,6 +235,11 @@ describe('the format', () => {
     );
   });
 });
+
+/** The line of this text, with the right check before it. */
+function checkedLine(text: string): string {
+  return `{"check":"${crc32(text).toString(16).padStart(8, '0')}",${text}`;
+}
 
 function failureOf(bytes: Buffer): unknown {
   try {
@@ -297,21 +313,56 @@ describe('damage', () => {
     ['ours, formatted anew', JSON.stringify(JSON.parse(readFileSync(golden, 'utf8')), null, 2), 'damaged'],
     ['a newer version', '{"format":"streamweave-offset","version":2,"anything":[]}', 'newer'],
     ['a newer version, formatted', '{\n  "format": "streamweave-offset",\n  "version": 17\n}', 'newer'],
+    ['a newer version, spaced', ' { "format" : "streamweave-offset" , "version" : 2 }', 'newer'],
+    ['a newer version inside of something', '[{"format":"streamweave-offset","version":2}]', 'damaged'],
     ['a version that is none', '{"format":"streamweave-offset","version":1.5}', 'damaged'],
   ])('knows %s for what it is', (_name, text, kind) => {
     expect(() => decode(Buffer.from(text), new Date())).toThrow(expect.objectContaining({ kind }));
   });
 });
 
+describe('what a file claims', () => {
+  it('is what stands right after its first line', () => {
+    const states = Array.from({ length: 12 }, (_, n): [string, SourceState] => [`s${n}`, { epoch: n }]);
+    const { bytes } = encode(345, entriesOf(states));
+    expect(claims(bytes)).toEqual({ generation: 345, count: 12 });
+    const header = bytes.indexOf('\n') + 1;
+    const moved = [bytes.subarray(0, header), Buffer.from(' '), bytes.subarray(header)];
+    expect(claims(Buffer.concat(moved))).toBeUndefined();
+    expect(claims(Buffer.alloc(0))).toBeUndefined();
+  });
+});
+
+describe('the serializer', () => {
+  it('is wanted only for metadata, and only once', async () => {
+    await jest.isolateModulesAsync(async () => {
+      const codec = await import('../../../lib/stores/file/codec.js');
+      const plain = codec.encode(1, entriesOf([['a', { epoch: 1 }]])).bytes;
+      const rich = readFileSync(golden);
+      expect([codec.needsSerializer(plain), codec.needsSerializer(rich)]).toEqual([false, true]);
+      await codec.loadSerializer();
+      expect([codec.needsSerializer(plain), codec.needsSerializer(rich)]).toEqual([false, false]);
+    });
+  });
+});
+
 describe('a file with a right checksum and wrong content', () => {
   function forge(lines: readonly string[], count = lines.length, generation = '1'): Buffer {
     const body = `"generation":${generation},"count":${count},"sources":[\n${lines.join(',\n')}${lines.length > 0 ? '\n' : ''}]}\n`;
+    return sealed(body);
+  }
+  /** With the right header before it. */
+  function sealed(body: string | Buffer): Buffer {
     const digest = createHash('sha256').update(body).digest('hex');
-    return Buffer.from(`{"format":"streamweave-offset","version":1,"sha256":"${digest}",\n${body}`);
+    const header = `{"format":"streamweave-offset","version":1,"sha256":"${digest}",\n`;
+    return Buffer.concat([Buffer.from(header), Buffer.from(body)]);
+  }
+  /** With the right check in it. */
+  function checked(text: string): string {
+    return checkedLine(text.slice('{"check":"01234567",'.length));
   }
   function line(source: string, checkpoint: string): string {
-    const checked = `"source":${source},"checkpoint":${checkpoint}}`;
-    return `{"check":"${crc32(checked).toString(16).padStart(8, '0')}",${checked}`;
+    return checkedLine(`"source":${source},"checkpoint":${checkpoint}}`);
   }
   const json = '"epoch":0,"committedAt":"2026-01-01T00:00:00.000Z"';
   const plain = (value: string, more = '', values = '"offset.value":["bigint"],"committedAt":["Date"]') =>
@@ -353,6 +404,8 @@ describe('a file with a right checksum and wrong content', () => {
     ['a date without milliseconds', forge([line('"a"', plain('"1"').replace('.000Z', 'Z'))])],
     ['a tombstone with more', forge([line('"a"', '{"json":{"epoch":1,"metadata":{}}}')])],
     ['an empty checkpoint', forge([line('"a"', '{}')])],
+    ['a time that is a number', forge([line('"a"', plain('"1"').replace(/"2026[^"]*"/, '5'))])],
+    ['a sequence of a million digits', forge([line('"a"', plain(`"${'9'.repeat(1e6)}"`))])],
     ['a checkpoint that is null', forge([line('"a"', 'null')])],
     ['metadata that is a list', forge([line('"a"', plain('"1"', ',"metadata":[]'))])],
     ['metadata with __proto__', forge([line('"a"', plain('"1"', ',"metadata":{"__proto__":{"x":1}}'))])],
@@ -367,6 +420,54 @@ describe('a file with a right checksum and wrong content', () => {
     ],
   ])('is refused: %s', (_name, bytes) => {
     expect(() => decode(bytes, new Date())).toThrow(expect.objectContaining({ kind: 'damaged' }));
+  });
+
+  it.each<[string, Buffer]>([
+    ['it says that it holds 2 sources, and holds 1', forge([line('"a"', plain('"1"'))], 2)],
+    [
+      'its last line has no end',
+      sealed(`"generation":1,"count":1,"sources":[\n${line('"a"', plain('"1"'))}]}\n`),
+    ],
+    ['it does not begin and end as we write it', sealed('"generation":1,"count":0,"sources":[\n')],
+    ['it does not begin and end as we write it', sealed(' "generation":1,"count":0,"sources":[\n]}\n')],
+    ['it is not UTF-8', sealed(Buffer.from('"generation":1,"count":0,"sources":[\n\xff]}\n', 'latin1'))],
+    ['a source stands in it twice', forge([line('"a"', plain('"1"')), line('"a"', plain('"2"'))])],
+    ['its generation is none', forge([], 0, '9999999999999999')],
+    [
+      'a line that is not the one its check was made of',
+      forge([line('"a"', plain('"1"')).replace(/"check":"./, '"check":"z')]),
+    ],
+    ['a line that is not written as we write it', forge([line('5', plain('"1"'))])],
+    ['a line that is not written as we write it', forge([`${line('"a"', plain('"1"'))} `].map(checked))],
+    ['a name that is not written as we write it', forge([line('"\\u0061"', plain('"1"'))])],
+    ['an epoch that is none', forge([line('"a"', '{"json":{"epoch":-1}}')])],
+    ['an offset of no kind that there is', forge([line('"a"', plain('"1"').replace('sequence', 'number'))])],
+    ['a checkpoint that is not written as we write it', forge([line('"a"', '{"json":{"epoch":1} }')])],
+    ['it is empty', Buffer.alloc(0)],
+    ['it is 3 NUL bytes', Buffer.alloc(3)],
+    ['its first line is not as it was written', Buffer.from('\0{"check":"\0')],
+    [
+      'its first line is not as it was written',
+      Buffer.concat([Buffer.from(forge([]).toString('latin1').replace('",\n', '"\n\n'), 'latin1')]),
+    ],
+  ])('is told: %s', (message, bytes) => {
+    const error = failureOf(bytes) as FormatError;
+    expect(error).toMatchObject({ kind: 'damaged', message });
+    expect('cause' in error).toBe(false);
+  });
+
+  it('tells what a part of it made of a line that cannot be', () => {
+    const error = failureOf(forge([line('""', plain('"1"'))])) as FormatError;
+    expect(error.message).toMatch(/^a line that says what cannot be \(Expected .+\)$/);
+    expect(error.cause).toBeInstanceOf(RangeError);
+  });
+
+  it('tells what it looked for in a file of something else', () => {
+    expect(failureOf(Buffer.from('hello'))).toMatchObject({
+      kind: 'foreign',
+      message:
+        'it is not an offsets file, neither of this library nor of the Rust crate (expected "{" at character 0)',
+    });
   });
 
   it.each([
@@ -411,9 +512,7 @@ describe('a file with a right checksum and wrong content', () => {
     const bytes = forge([line('"a"', plain('"1"'))]);
     const body = Buffer.from(bytes.subarray(bytes.indexOf('\n') + 1));
     body.writeUInt8(0xff, body.indexOf('"a"') + 1);
-    const digest = createHash('sha256').update(body).digest('hex');
-    const header = `{"format":"streamweave-offset","version":1,"sha256":"${digest}",\n`;
-    expect(() => decode(Buffer.concat([Buffer.from(header), body]), new Date())).toThrow(FormatError);
+    expect(() => decode(sealed(body), new Date())).toThrow(FormatError);
   });
 });
 
@@ -434,5 +533,67 @@ describe('a plain line', () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it.each<[string, string, bigint, number, string]>([
+    ['small', 'a', 0n, 0, '2026-01-01T00:00:00.000Z'],
+    ['large', 'x'.repeat(341), 2n ** 64n - 1n, Number.MAX_SAFE_INTEGER, '9999-12-31T23:59:59.999Z'],
+    ['early', 'größe/🚚', 10n, 10, '0000-01-01T10:11:12.345Z'],
+    ['of a leap day', 'orders 0', 98_765n, 7, '2024-02-29T19:49:58.999Z'],
+    ['of the same day', 'orders 1', 98_765n, 12, '2024-02-29T20:00:00.001Z'],
+  ])('is read without a JSON parser: %s', (_, source, value, epoch, time) => {
+    const state = { offset: Offset.sequence(value), epoch, committedAt: new Date(time) };
+    const { line, size } = encodeEntry(source, state);
+    const parse = jest.spyOn(JSON, 'parse');
+    try {
+      expect(decodeLine(line, size)).toEqual({ source, line, size, state });
+      // Half a pair of surrogates is what the short way cannot tell from a whole one.
+      expect(parse).toHaveBeenCalledTimes(source.includes('🚚') ? 2 : 0);
+    } finally {
+      parse.mockRestore();
+    }
+  });
+
+  it('is taken as it is written or not at all, whichever character is another', () => {
+    const plain = { offset: Offset.sequence(10n), epoch: 10, committedAt: written };
+    const others = [
+      '',
+      '0',
+      '7',
+      '9',
+      'a',
+      'Z',
+      '"',
+      '\\',
+      ' ',
+      '\n',
+      '.',
+      ',',
+      ':',
+      'é',
+      '\u0007',
+      '\ud800',
+    ];
+    let taken = 0;
+    for (const state of [plain, { epoch: 7 }]) {
+      const { line } = encodeEntry('ab', state);
+      const text = line.slice('{"check":"01234567",'.length);
+      for (let at = 0; at <= text.length; at++) {
+        for (const other of others) {
+          for (const after of [at, at + 1]) {
+            const changed = checkedLine(text.slice(0, at) + other + text.slice(after));
+            try {
+              const read = decodeLine(changed, Buffer.byteLength(changed));
+              expect(encodeEntry(read.source, read.state).line).toBe(changed);
+              taken++;
+            } catch (error) {
+              if (!(error instanceof FormatError)) throw error;
+            }
+          }
+        }
+      }
+    }
+    // Other digits and other letters of the name.
+    expect(taken).toBeGreaterThan(50);
   });
 });
