@@ -52,6 +52,18 @@ describe('The diagnostics channels', () => {
     ]);
   });
 
+  it('behind: is not told of other failures', async () => {
+    const messages = listen('behind');
+    const store = new FlakyStore();
+    const tracker = new OffsetTracker(store, MANUAL);
+    await tracker.record('a', 1);
+    store.failNext('commit', new Error('no'));
+    await expect(tracker.commit('a')).rejects.toThrow('no');
+    await store.inner.reset('a', seq(0));
+    await expect(tracker.commit('a')).rejects.toMatchObject({ code: 'OFFSET_FENCED' });
+    expect(messages).toEqual([]);
+  });
+
   it('commit-error: tells each that failed for good, not each try', async () => {
     const messages = listen('commit-error');
     const clock = new FakeClock();

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from '@jest/globals';
 import { CommitStrategy } from '../../lib/commit-strategy.js';
 import { FencedError, InvalidOffsetError, OffsetIoError, OffsetLockError } from '../../lib/errors.js';
@@ -104,6 +105,70 @@ describe('One commit in flight per source', () => {
     expect(store.committed('a')).toEqual([1n]);
   });
 
+  it('answers all who ask for the same with one commit, and its failure is told to each and not kept', async () => {
+    const { store, tracker } = await begun({ strategy: CommitStrategy.eager });
+    store.hold('commit');
+    await tracker.record('a', 1);
+    const both = [tracker.commit('a'), tracker.commit('a')].map((asked) =>
+      asked.catch((error: unknown) => error),
+    );
+    store.fate = () => undefined;
+    store.held.shift()!.reject(new Error('no'));
+    expect(await Promise.all(both)).toEqual([
+      expect.objectContaining({ code: 'OFFSET_IO' }),
+      expect.objectContaining({ code: 'OFFSET_IO' }),
+    ]);
+    expect(store.committed('a')).toEqual([1n]);
+    await tracker.record('a', 2);
+    await settle();
+    expect(store.committed('a')).toEqual([1n, 2n]);
+  });
+
+  it('does not keep the failure of the next commit either, which somebody waits for', async () => {
+    const { store, tracker } = await begun(MANUAL);
+    await tracker.record('a', 1);
+    store.hold('commit');
+    const first = tracker.commit('a');
+    await tracker.record('a', 2);
+    const second = tracker.commit('a').catch((error: unknown) => error);
+    store.held.shift()!.letThrough();
+    await first;
+    await settle();
+    store.fate = () => undefined;
+    store.held.shift()!.reject(new Error('no'));
+    expect(await second).toMatchObject({ code: 'OFFSET_IO' });
+    await tracker.record('a', 3);
+  });
+
+  it('knows of what was recorded during a commit that it is no older than that', async () => {
+    const { clock, store, tracker } = await begun(MANUAL);
+    await tracker.record('a', 1);
+    await clock.advance(100);
+    store.hold('commit');
+    const committing = tracker.commit('a');
+    await clock.advance(50);
+    await tracker.record('a', 2);
+    store.open();
+    await committing;
+    await clock.advance(10);
+    expect(tracker.stats('a').oldestPendingMs).toBe(60);
+  });
+
+  it('takes a clock whose timers are numbers', async () => {
+    const due: (() => void)[] = [];
+    const clock = {
+      now: () => 5,
+      setTimeout: (callback: () => void, ms: number) => (ms === 7 ? due.push(callback) : 0),
+      clearTimeout: () => undefined,
+    };
+    const store = new FlakyStore();
+    const tracker = new OffsetTracker(store, { clock, strategy: CommitStrategy.interval(7) });
+    await tracker.record('a', 1);
+    for (const callback of due.splice(0)) callback();
+    await settle();
+    expect(store.committed('a')).toEqual([1n]);
+  });
+
   it('lets a commit listener record and commit', async () => {
     const { store, tracker } = await begun({ strategy: CommitStrategy.periodic(2) });
     const inListener: Promise<void>[] = [];
@@ -192,6 +257,61 @@ describe('OffsetTracker.commitAll()', () => {
     expect((again as AggregateError).errors).toEqual([
       expect.objectContaining({ code: 'OFFSET_FENCED', source: 'b' }),
     ]);
+  });
+
+  it('tells the failure of the one source that it was refused for, and begins nothing for the others', async () => {
+    const told: string[] = [];
+    const hear = (message: unknown): void => {
+      told.push((message as { source: string }).source);
+    };
+    const { store, tracker } = await begun(MANUAL, ['a', 'b', 'c']);
+    for (const source of ['a', 'b', 'c']) await tracker.record(source, 1);
+    await store.inner.reset('b', seq(0));
+    subscribe('streamweave-offset:commit-error', hear);
+    try {
+      await expect(tracker.commitAll()).rejects.toMatchObject({ code: 'OFFSET_FENCED', source: 'b' });
+      await settle();
+      expect(told).toEqual(['b']);
+      expect(store.calls.map(({ method }) => method)).toEqual(['commitMany']);
+      // Without a name it is the failure of all of them.
+      store.failNext('commitMany', new Error('no'));
+      await expect(tracker.commitAll()).rejects.toMatchObject({ code: 'OFFSET_IO' });
+      expect(told).toEqual(['b', 'a', 'c']);
+    } finally {
+      unsubscribe('streamweave-offset:commit-error', hear);
+    }
+    await expect(tracker.getAllPending()).resolves.toEqual(
+      new Map(['a', 'b', 'c'].map((source) => [source, seq(1)])),
+    );
+  });
+
+  it('tells those who wait for one source, when it fails for all', async () => {
+    const { store, tracker } = await begun(MANUAL, ['a', 'b']);
+    await tracker.record('a', 1);
+    await tracker.record('b', 1);
+    store.hold('commitMany');
+    const all = tracker.commitAll().catch((error: unknown) => error);
+    await settle();
+    const one = tracker.commit('a').catch((error: unknown) => error);
+    store.fate = () => undefined;
+    store.held.shift()!.reject(new Error('no'));
+    expect(await all).toBe(await one);
+    expect(store.count('commit')).toBe(0);
+  });
+
+  it('that is refused late fences the source that it was refused for, and no other', async () => {
+    const { clock, store, tracker } = await begun({ ...MANUAL, storeTimeoutMs: 250 }, ['a', 'b']);
+    await tracker.record('a', 1);
+    await tracker.record('b', 1);
+    store.hold('commitMany');
+    const all = tracker.commitAll().catch((error: unknown) => error);
+    await clock.advance(250);
+    await all;
+    store.fate = () => undefined;
+    store.held.shift()!.reject(new FencedError('late', { source: 'b' }));
+    await settle();
+    await tracker.commit('a');
+    await expect(tracker.commit('b')).rejects.toThrow(FencedError);
   });
 
   it('tries every source where the store has no commitMany, and names those that failed', async () => {
@@ -417,7 +537,14 @@ describe('A store that behaves badly', () => {
     });
     expect(clock.timers).toEqual([]);
     const second = await tracker.record('a', 2).catch((error: unknown) => error);
-    expect(second).toMatchObject({ code: 'OFFSET_DURABILITY_UNKNOWN', source: 'a', cause: await first });
+    expect(second).toMatchObject({
+      code: 'OFFSET_DURABILITY_UNKNOWN',
+      source: 'a',
+      message:
+        'The store has still not answered an earlier change of source "a"; nothing else was begun, for it could be ' +
+        'overtaken',
+      cause: await first,
+    });
     await expect(tracker.commitAll()).rejects.toThrow(AggregateError);
     await expect(tracker.reset('a', 0)).rejects.toMatchObject({ code: 'OFFSET_DURABILITY_UNKNOWN' });
     await expect(tracker.clear('a')).rejects.toMatchObject({ code: 'OFFSET_DURABILITY_UNKNOWN' });

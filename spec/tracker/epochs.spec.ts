@@ -118,6 +118,35 @@ describe('The epoch', () => {
     await expect(tracker.close()).rejects.toThrow(FencedError);
   });
 
+  it('is told in words, with what to do', async () => {
+    const store = new FlakyStore();
+    const tracker = new OffsetTracker(store);
+    await tracker.record('a', 1);
+    const waiting = tracker.whenCommitted('a', 9).catch((error: unknown) => error);
+    await store.inner.reset('a', seq(0));
+    await expect(tracker.record('a', 2)).rejects.toThrow(FencedError);
+    const message =
+      'Source "a" was reset, cleared or claimed by another while this tracker worked on it under epoch 0; ' +
+      'getOffset() begins anew under its present epoch';
+    await expect(tracker.record('a', 3)).rejects.toMatchObject({ message, source: 'a' });
+    expect(await waiting).toMatchObject({ message, source: 'a' });
+    const forgotten = new OffsetTracker(store);
+    await forgotten.getOffset('a');
+    const lost = forgotten.whenCommitted('a', 9).catch((error: unknown) => error);
+    await forgotten.reset('a', 1);
+    expect(await lost).toMatchObject({
+      code: 'OFFSET_FENCED',
+      source: 'a',
+      message: 'Source "a" was reset, cleared or begun anew while a commit of it was waited for',
+    });
+    // A store without epochs may refuse all the same.
+    const without = new FlakyStore();
+    const plain = new OffsetTracker(only(without, FIVE));
+    without.failNext('commit', new FencedError('no', { source: 'a' }));
+    await expect(plain.record('a', 1)).rejects.toThrow(FencedError);
+    await expect(plain.record('a', 2)).rejects.toThrow('under epoch unknown;');
+  });
+
   it('leaves a read that fails fenced', async () => {
     const store = new FlakyStore();
     const tracker = new OffsetTracker(store);

@@ -449,6 +449,21 @@ describe('OffsetTracker with stores of fewer capabilities', () => {
     await expect(resetting.record('a', 2)).rejects.toMatchObject({ code: 'OFFSET_FENCED' });
   });
 
+  it('gives with getCheckpoint() what is stored, at the first touch and later, and says what failed', async () => {
+    const store = new FlakyStore();
+    await store.inner.commit('a', seq(1), { metadata: { x: 1 } });
+    const tracker = new OffsetTracker(store);
+    const first = await tracker.getCheckpoint('a');
+    expect(first).toMatchObject({ offset: seq(1), metadata: { x: 1 } });
+    await expect(tracker.getCheckpoint('a')).resolves.toEqual(first);
+    for (const call of [() => tracker.getCheckpoint('a'), () => tracker.getOffset('a')]) {
+      store.fate = () => ({ reject: new Error('no') });
+      await expect(call()).rejects.toMatchObject({ message: 'Read of source "a" failed: no', source: 'a' });
+    }
+    const owner = new OffsetTracker(store, { exclusive: true });
+    await expect(owner.getOffset('a')).rejects.toThrow('Claim of source "a" failed: no');
+  });
+
   it('refuses getCheckpoint() without inspect, and exclusive without claim', async () => {
     const store = without(new FlakyStore(), 'inspect', 'claim');
     await expect(new OffsetTracker(store).getCheckpoint('a')).rejects.toThrow(UnsupportedError);

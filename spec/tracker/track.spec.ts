@@ -235,4 +235,32 @@ describe('OffsetTracker.track()', () => {
     await tracker.track('a', 3).ack();
     await expect(store.inner.get('a')).resolves.toEqual(seq(3));
   });
+
+  it('lets go of what a stream had handed out, and not of what another has', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), MANUAL);
+    tracker.abandon('unknown', 1);
+    const deliveries = trackAll(tracker, [1, 2, 3]);
+    await deliveries.get(3)!.ack();
+    // The first two, whose place is given up.
+    tracker.abandon('a', 2);
+    await settle();
+    expect(tracker.stats('a')).toMatchObject({ inFlight: 0, watermark: seq(3) });
+    await deliveries.get(1)!.ack();
+    expect(tracker.stats('a')).toMatchObject({ recorded: 1, watermark: seq(3) });
+    // Something stands behind them: whoever goes on may not go back.
+    tracker.track('a', 9);
+    tracker.abandon('a', 3);
+    expect(() => tracker.track('a', 4)).toThrow(InvalidOffsetError);
+    tracker.abandon('a', 4);
+    expect(tracker.stats('a').inFlight).toBe(0);
+    await tracker.track('a', 4).ack();
+    expect(tracker.stats('a').watermark).toEqual(seq(4));
+  });
+
+  it('refuses an ack once the tracker is closed', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), MANUAL);
+    const delivery = tracker.track('a', 1);
+    await tracker.close();
+    await expect(delivery.ack()).rejects.toMatchObject({ code: 'OFFSET_CLOSED' });
+  });
 });
