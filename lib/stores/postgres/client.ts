@@ -5,13 +5,16 @@ export type PostgresValue = string | null;
 
 /** A connection of pg's: its Client, or a client of its Pool. */
 export interface PgConnection {
-  /** Runs a statement, prepared under the name where one is given, and gives its rows as arrays of their columns. */
+  /**
+   * Runs a statement, prepared under the name where one is given, and gives its rows as arrays of their columns, and
+   * how many it was about.
+   */
   query(config: {
     readonly text: string;
     readonly values?: PostgresValue[];
     readonly name?: string;
     readonly rowMode: 'array';
-  }): Promise<{ readonly rows: unknown[]; readonly command?: unknown }>;
+  }): Promise<{ readonly rows: unknown[]; readonly rowCount: number | null; readonly command?: unknown }>;
   /** Tells of the end of the connection while no statement is under way. */
   on(event: 'error', listener: (error: Error) => void): unknown;
   /** Ends what {@link on} began. */
@@ -28,12 +31,12 @@ export interface PgPool {
 
 /** What runs statements of postgres.js, inside a transaction and outside. */
 export interface PostgresJsStatements {
-  /** Runs the text of a statement; `values()` gives its rows as arrays of their columns. */
+  /** Runs the text of a statement; `values()` gives its rows as arrays of their columns, and how many it was about. */
   unsafe(
     text: string,
     values?: PostgresValue[],
     options?: { readonly prepare?: boolean },
-  ): { values(): PromiseLike<unknown[][]> };
+  ): { values(): PromiseLike<unknown[][] & { readonly count: number }> };
 }
 
 /** The `sql` of postgres.js. */

@@ -21,8 +21,16 @@ export interface Statement {
   readonly text: string;
 }
 
-/** Runs a statement, and gives its rows as arrays of their columns. */
-export type Query = (statement: Statement | string, values?: PostgresValue[]) => Promise<unknown[][]>;
+/** What the server answers to a statement. */
+interface Answer {
+  /** As arrays of their columns. */
+  readonly rows: unknown[][];
+  /** How many rows the statement gave, or wrote. */
+  readonly count: number | null;
+}
+
+/** Runs a statement. */
+export type Query = (statement: Statement | string, values?: PostgresValue[]) => Promise<Answer>;
 
 export interface DriverOptions {
   /** Whether statements are prepared under a name. */
@@ -57,8 +65,8 @@ function pgQuery(connection: PgConnection, prepare: boolean): Query {
         ? { text: statement, values, rowMode: 'array' as const }
         : { ...(prepare ? statement : { text: statement.text }), values, rowMode: 'array' as const };
     try {
-      const { rows } = await connection.query(config);
-      return rows as unknown[][];
+      const { rows, rowCount } = await connection.query(config);
+      return { rows: rows as unknown[][], count: rowCount };
     } catch (error) {
       throw statementError(error);
     }
@@ -68,9 +76,11 @@ function pgQuery(connection: PgConnection, prepare: boolean): Query {
 function postgresJsQuery(statements: PostgresJsStatements, prepare: boolean): Query {
   return async (statement, values = []) => {
     try {
-      return typeof statement === 'string'
-        ? await statements.unsafe(statement, values).values()
-        : await statements.unsafe(statement.text, values, { prepare }).values();
+      const rows =
+        typeof statement === 'string'
+          ? await statements.unsafe(statement, values).values()
+          : await statements.unsafe(statement.text, values, { prepare }).values();
+      return { rows, count: rows.count };
     } catch (error) {
       throw statementError(error);
     }

@@ -33,15 +33,14 @@ export class Statements {
     return `CREATE TABLE IF NOT EXISTS ${this.table.quoted} (\n${columns.join(',\n')}\n);\n`;
   }
 
-  /** The rules of a commit as one statement, so that they hold whoever else commits. */
+  /** The rules of a commit as one statement, so that they hold whoever else commits. It writes one row, or none. */
   commit(epoch: number | undefined, allowRegression: boolean): Statement {
     if (epoch === undefined || epoch === 0) {
       return this.#statement(
         `INSERT INTO ${this.table.quoted} AS old (source, kind, position, metadata, committed_at) ` +
           'VALUES ($1::text, $2::text, $3::text, $4::text, clock_timestamp()) ' +
           `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE ${changed(allowRegression)}` +
-          (epoch === 0 ? ' AND old.epoch = 0' : '') +
-          ' RETURNING true',
+          (epoch === 0 ? ' AND old.epoch = 0' : ''),
       );
     }
     // A source that is not there is at epoch 0, and one at another epoch is there.
@@ -49,7 +48,7 @@ export class Statements {
       `UPDATE ${this.table.quoted} AS old SET ${REPLACED} ` +
         'FROM (SELECT $1::text AS source, $2::text AS kind, $3::text AS position, $4::text AS metadata, ' +
         'clock_timestamp() AS committed_at) AS excluded ' +
-        `WHERE old.source = excluded.source AND old.epoch = $5::bigint AND ${changed(allowRegression)} RETURNING true`,
+        `WHERE old.source = excluded.source AND old.epoch = $5::bigint AND ${changed(allowRegression)}`,
     );
   }
 
@@ -63,8 +62,7 @@ export class Statements {
         'AS new (source, epoch, kind, position, metadata) ' +
         `WHERE new.epoch = 0 OR new.epoch = (SELECT epoch FROM ${table} AS known WHERE known.source = new.source) ` +
         `ON CONFLICT (source) DO UPDATE SET ${REPLACED} WHERE ${changed(allowRegression)}` +
-        (fenced ? ' AND old.epoch = excluded.epoch' : '') +
-        ' RETURNING source',
+        (fenced ? ' AND old.epoch = excluded.epoch' : ''),
     );
   }
 

@@ -67,7 +67,7 @@ export class PostgresTable implements SqlTable {
   }
 
   async #columns(): Promise<Map<string, { type: string; unique: boolean }>> {
-    const rows = await this.#query(
+    const { rows } = await this.#query(
       'SELECT a.attname::text, format_type(a.atttypid, NULL), EXISTS (SELECT FROM pg_index AS i ' +
         'WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL ' +
         'AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)::text ' +
@@ -98,21 +98,25 @@ export class PostgresTable implements SqlTable {
   }
 
   async row(source: string): Promise<StoredRow | undefined> {
-    const [row] = await this.#query(this.#statements.row(), [source]);
+    const {
+      rows: [row],
+    } = await this.#query(this.#statements.row(), [source]);
     return row === undefined ? undefined : storedRow(row);
   }
 
   async rowWithMetadata(source: string): Promise<StoredRow | undefined> {
-    const [row] = await this.#query(this.#statements.rowWithMetadata(), [source]);
+    const {
+      rows: [row],
+    } = await this.#query(this.#statements.rowWithMetadata(), [source]);
     return row === undefined ? undefined : storedRow(row);
   }
 
   async rows(): Promise<ListedRow[]> {
-    return (await this.#query(this.#statements.rows())).map(listedRow);
+    return (await this.#query(this.#statements.rows())).rows.map(listedRow);
   }
 
   async rowsWithMetadata(): Promise<ListedRow[]> {
-    return (await this.#query(this.#statements.rowsWithMetadata())).map(listedRow);
+    return (await this.#query(this.#statements.rowsWithMetadata())).rows.map(listedRow);
   }
 
   async commit(one: SourceCommit): Promise<void> {
@@ -123,7 +127,7 @@ export class PostgresTable implements SqlTable {
     if (epoch !== undefined && epoch > 0) values.push(String(epoch));
     const statement = this.#statements.commit(epoch, allowRegression);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if ((await this.#query(statement, values)).length > 0) return;
+      if ((await this.#query(statement, values)).count === 1) return;
       // The statement has decided; the row only tells why. If it does not, the source has changed since: once more.
       const row = await this.rowWithMetadata(source);
       const current = stateOf(source, row);
@@ -147,7 +151,7 @@ export class PostgresTable implements SqlTable {
     // All who commit many lock their rows in one order, so that none waits for another who waits for it.
     const sorted = commits.toSorted((a, b) => (a.source < b.source ? -1 : 1));
     const { epoch, allowRegression } = sorted[0]!.commit;
-    const written = await this.#query(this.#statements.commitMany(epoch !== undefined, allowRegression), [
+    const { count } = await this.#query(this.#statements.commitMany(epoch !== undefined, allowRegression), [
       arrayLiteral(sorted.map(({ source }) => source)),
       arrayLiteral(sorted.map(({ commit }) => String(commit.epoch ?? 0))),
       arrayLiteral(sorted.map(({ commit }) => commit.offset.kind)),
@@ -158,12 +162,10 @@ export class PostgresTable implements SqlTable {
         ),
       ),
     ]);
-    if (written.length === sorted.length) return;
-    // The others were refused, or were no change. Their rows are locked by now, so what they tell stays so.
-    const done = new Set(written.map(([source]) => source));
-    const rest = sorted.filter(({ source }) => !done.has(source));
-    const states = await this.#statesOf(rest);
-    for (const one of rest) {
+    if (count === sorted.length) return;
+    // Some were refused, or were no change. All rows are locked by now, so what they tell stays so.
+    const states = await this.#statesOf(sorted);
+    for (const one of sorted) {
       const { state, metadata } = states.get(one.source) ?? {};
       let unchanged: boolean;
       try {
@@ -195,7 +197,7 @@ export class PostgresTable implements SqlTable {
     commits: readonly SourceCommit[],
   ): Promise<Map<string, { readonly state: SourceState; readonly metadata: unknown }>> {
     const sources = [...new Set(commits.map(({ source }) => source))];
-    const rows = await this.#query(this.#statements.rowsOf(), [arrayLiteral(sources)]);
+    const { rows } = await this.#query(this.#statements.rowsOf(), [arrayLiteral(sources)]);
     return new Map(
       rows
         .map(listedRow)
@@ -219,7 +221,9 @@ export class PostgresTable implements SqlTable {
   }
 
   async #raise(source: string, statement: Statement, values: PostgresValue[]): Promise<number> {
-    const [row] = await this.#query(statement, values);
+    const {
+      rows: [row],
+    } = await this.#query(statement, values);
     return decodeEpoch(source, row?.[0]);
   }
 
