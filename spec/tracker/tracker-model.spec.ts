@@ -704,7 +704,7 @@ describe('OffsetTracker does as its model, whatever is called and whatever the s
           await run.close();
         },
       ),
-      { numRuns: Number(process.env['TRACKER_MODEL_RUNS'] ?? 170) },
+      { numRuns: 170 },
     );
   });
 });
