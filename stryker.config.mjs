@@ -19,7 +19,7 @@ const GROUPS = {
   },
   format: {
     mutate: ['lib/stores/file/{codec,entries,crate,salvage}.ts'],
-    specs: ['stores/file/{codec,crate,salvage}.spec.ts'],
+    specs: ['stores/file/{codec,entries,crate,salvage}.spec.ts'],
   },
   file: {
     mutate: ['lib/stores/file/{round,rounds,replace,draft}.ts'],
