@@ -18,12 +18,12 @@ const GROUPS = {
     specs: ['tracker/!(*-model).spec.ts'],
   },
   format: {
-    mutate: ['lib/stores/file/{codec,entries,crate,salvage}.ts'],
-    specs: ['stores/file/{codec,entries,crate,salvage}.spec.ts'],
+    mutate: ['lib/stores/file/{codec,entries,crate}.ts'],
+    specs: ['stores/file/{codec,entries,crate}.spec.ts'],
   },
   file: {
-    mutate: ['lib/stores/file/{round,rounds,replace,draft}.ts'],
-    specs: ['stores/file/{file-store,replace,rounds}.spec.ts'],
+    mutate: ['lib/stores/file/{round,rounds,replace,draft,salvage}.ts'],
+    specs: ['stores/file/{file-store,replace,rounds,salvage}.spec.ts'],
   },
 };
 

@@ -68,6 +68,9 @@ describe("the Rust crate's file", () => {
     ['1969-12-31T23:59:59.999999999Z', '1969-12-31T23:59:59.999Z'],
     ['2024-01-02T03:04:05+01:30', '2024-01-02T01:34:05.000Z'],
     ['2024-01-02T03:04:05.5-01:00', '2024-01-02T04:04:05.500Z'],
+    ['2024-01-02t03:04:05z', '2024-01-02T03:04:05.000Z'],
+    ['2024-01-02T03:04:05+23:59', '2024-01-01T03:05:05.000Z'],
+    ['2024-01-02T03:04:05-23:59', '2024-01-03T03:03:05.000Z'],
     ['2016-12-31T23:59:60Z', '2016-12-31T23:59:59.999Z'],
   ])('has a timestamp %s, which is cut to %s', (text, expected) => {
     expect(offsetsOf(`{"a":{"Timestamp":"${text}"}}`)).toEqual({ a: `ts:${expected}` });
@@ -112,6 +115,38 @@ describe("the Rust crate's file", () => {
     `{"${'x'.repeat(1025)}":"Latest"}`,
   ])('is not %j', (text) => {
     expect(() => decodeCrate(Buffer.from(text), written)).toThrow();
+  });
+
+  it.each([
+    '2024-02-30T00:00:00Z',
+    '2024-01-01T00:00:00',
+    '2024-01-01T00:00:00+24:00',
+    '2024-01-01T00:00:00-24:00',
+    '2024-01-01T00:00:00+00:60',
+    '2024-01-01T00:00:00+23:60',
+    '2024-01-01T00:00:00+1:00',
+    ' 2024-01-01T00:00:00Z',
+    '2024-01-01T00:00:00Z ',
+    '2024-01-01T00:00:00.Z',
+    '2024-01-01T00:00:00.1234567890Z',
+    '12024-01-01T00:00:00Z',
+    '',
+  ])('takes %j for no moment', (text) => {
+    expect(() => offsetsOf(`{"a":{"Timestamp":"${text}"}}`)).toThrow(
+      `expected an RFC 3339 timestamp, got ${JSON.stringify(text)}`,
+    );
+  });
+
+  it.each([
+    ['{"a":{"Sequence":x}}', 'expected an integer at character 17'],
+    ['{"a":"Earliest"} {', 'expected the end at character 17'],
+    ['{"a":{"Other":1}}', 'expected an offset at character 14'],
+    ['{"a":"Other"}', 'expected an offset at character 12'],
+    ['{"a":{"Custom":1}}', 'expected a string at character 15'],
+    ['{"a" "Latest"}', 'expected ":" at character 5'],
+    ['{"a":"Latest","a":"Latest"}', 'source "a" stands there twice'],
+  ])('says of %s what it %s', (text, message) => {
+    expect(() => offsetsOf(text)).toThrow(new Error(message));
   });
 
   it('is not what is no UTF-8', () => {

@@ -81,7 +81,99 @@ describe('recover(), of two lines for one source', () => {
   });
 });
 
+describe('recover(), of a line', () => {
+  async function fourLines(): Promise<string[]> {
+    return linesOf('offsets.json', '2026-01-01T00:00:00.000Z', (store) =>
+      store.commitMany(['a', 'b', 'c', 'd'].map((source) => ({ source, offset: Offset.sequence(1) }))),
+    );
+  }
+
+  async function saved(text: string): Promise<readonly string[]> {
+    const path = await workshop.path('damaged.json');
+    await writeFile(path, text);
+    return (await workshop.store(path).recover()).saved;
+  }
+
+  it.each(['}}}}}}}}', 'x', ''])('saves it when a line of %j follows', async (rest) => {
+    const [a] = await fourLines();
+    expect(await saved(`lost\n${a}\n${rest}`)).toEqual(['a']);
+  });
+
+  it('looks for the end of one without its newline at the last four braces', async () => {
+    const [a] = await fourLines();
+    const line = a!.replace(/,$/, '');
+    expect(await saved(`lost\n${line} } } }`)).toEqual(['a']);
+    expect(await saved(`lost\n${line} } } } }`)).toEqual([]);
+  });
+
+  it('saves it without its newline, however many lines follow', async () => {
+    const lines = await fourLines();
+    expect(await saved(`lost\n${lines.join('')}`)).toEqual(['a', 'b', 'c', 'd']);
+    expect(await saved(`lost\n${lines.join('\0')}`)).toEqual(['a', 'b', 'c', 'd']);
+  });
+});
+
+describe('recover(), of the generation', () => {
+  const NOW = 1_700_000_000_000;
+
+  async function generationAfter(damage: (text: string) => string, now: number): Promise<number> {
+    const path = await workshop.path();
+    const store = workshop.store(path, { now: () => now });
+    for (let n = 0; n < 5; n++) await store.commit('a', n);
+    await writeFile(path, damage(await readFile(path, 'utf8')));
+    await store.recover();
+    return Number(/"generation":(\d+)/.exec(await readFile(path, 'utf8'))?.[1]);
+  }
+
+  it.each([
+    ['the milliseconds since 1970, cut', (text: string) => text.slice(1), NOW + 0.7, NOW],
+    ['one more than was seen, where the clock is wrong', (text: string) => text.slice(1), 3, 6],
+    ['one more than was seen, though the file says less', claim('2'), 3, 6],
+    ['one more than the file says', claim('4503599627370495'), NOW, 2 ** 52],
+    ['not what can only be damage', claim('4503599627370496'), NOW, NOW],
+    ['not what is no number', claim('x'), NOW, NOW],
+  ])('is %s', async (_name, damage, now, expected) => {
+    expect(await generationAfter(damage, now)).toBe(expected);
+  });
+
+  function claim(generation: string): (text: string) => string {
+    return (text) => text.replace(/"generation":\d+/, `"generation":${generation}`);
+  }
+});
+
 describe('recover(), of what it cannot save', () => {
+  it('says how many lines are not there, in its report and in that of verify()', async () => {
+    const path = await workshop.path();
+    const store = workshop.store(path);
+    await store.commitMany(['a', 'b', 'c', 'd'].map((source) => ({ source, offset: Offset.sequence(1) })));
+    const text = await readFile(path, 'utf8');
+    const cut = text.slice(0, text.indexOf('{"check"', text.indexOf('"source":"b"')));
+    const damaged = cut.replace(/"source":"b".*"value":"1"/, (line) => line.replace('"1"', '"7"'));
+    await writeFile(path, damaged);
+    const { problems } = await store.verify();
+    expect(problems.slice(1)).toEqual([
+      expect.stringMatching(/^source "b": .*check/),
+      '2 more lines that the file counts are not there',
+    ]);
+    const report = await store.recover();
+    expect(report.saved).toEqual(['a']);
+    expect(report.kept).toContain('offsets.json.corrupt-');
+    expect(report.lost).toEqual([
+      { source: 'b', reason: expect.stringContaining('check') },
+      { source: undefined, reason: '2 more lines that the file counts are not there' },
+    ]);
+  });
+
+  it('says nothing of lines where none is missing', async () => {
+    const path = await workshop.path();
+    const store = workshop.store(path);
+    await store.commitMany(['a', 'b'].map((source) => ({ source, offset: Offset.sequence(1) })));
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, text.slice(1));
+    expect((await store.verify()).problems).toHaveLength(1);
+    expect((await store.recover()).lost).toEqual([]);
+  });
+
   it('says which source a line was about only where a name stands in it', async () => {
     const lines = await linesOf('offsets.json', '2026-01-01T00:00:00.000Z', (store) =>
       store.commitMany(
