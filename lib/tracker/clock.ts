@@ -27,17 +27,27 @@ export function withDeadline<T>(
   keepAlive = true,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = clock.setTimeout(() => reject(lateError()), ms);
-    if (!keepAlive) (timer as { unref?: () => void }).unref?.();
+    let settled = false;
+    let timer: unknown;
+    const settle = (): void => {
+      settled = true;
+      if (timer !== undefined) clock.clearTimeout(timer);
+    };
     promise.then(
       (value) => {
-        clock.clearTimeout(timer);
+        settle();
         resolve(value);
       },
       (error: unknown) => {
-        clock.clearTimeout(timer);
+        settle();
         reject(error);
       },
     );
+    // An outcome that is there already has been told by now, and needs no timer: that would cost most of it all.
+    void Promise.resolve().then(() => {
+      if (settled) return;
+      timer = clock.setTimeout(() => reject(lateError()), ms);
+      if (!keepAlive) (timer as { unref?: () => void }).unref?.();
+    });
   });
 }

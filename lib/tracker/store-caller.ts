@@ -120,8 +120,12 @@ export class StoreCaller {
 }
 
 /** A store that throws where it should reject is taken as one that rejects. */
-async function start<T>(store: OffsetStore, ask: (store: OffsetStore) => Promise<T>): Promise<T> {
-  return ask(store);
+function start<T>(store: OffsetStore, ask: (store: OffsetStore) => Promise<T>): Promise<T> {
+  try {
+    return Promise.resolve(ask(store));
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 /** What a further try cannot mend, or must not be made after. */

@@ -4,6 +4,7 @@ import { CommitStrategy } from '../../lib/commit-strategy.js';
 import { FencedError, InvalidOffsetError, OffsetIoError, OffsetLockError } from '../../lib/errors.js';
 import { Offset } from '../../lib/offset.js';
 import { OffsetTracker, type OffsetTrackerOptions } from '../../lib/tracker/offset-tracker.js';
+import { InMemoryOffsetStore } from '../../lib/stores/memory.js';
 import { FakeClock, settle } from '../support/fake-clock.js';
 import { FIVE, FlakyStore, only, without } from '../support/flaky-store.js';
 import { refuseUnhandledRejections } from '../support/unhandled.js';
@@ -492,6 +493,34 @@ describe('Retries', () => {
       expect(String(await failing)).toContain('failed 2 times: busy');
       await tracker.getCheckpoint('a');
     }
+  });
+});
+
+describe('The deadline of a call of the store', () => {
+  it('takes a timer only where the answer is not there at once', async () => {
+    let timers = 0;
+    const clock = new FakeClock();
+    const setTimer = clock.setTimeout.bind(clock);
+    clock.setTimeout = (callback, ms) => {
+      timers++;
+      return setTimer(callback, ms);
+    };
+    const memory = new OffsetTracker(new InMemoryOffsetStore(), { clock });
+    await memory.getOffset('a');
+    timers = 0;
+    for (let n = 0; n < 10; n++) await memory.record('a', n);
+    expect(timers).toBe(0);
+    const store = new FlakyStore();
+    store.hold('commit');
+    const tracker = new OffsetTracker(store, { clock });
+    await tracker.getOffset('a');
+    timers = 0;
+    const waits = tracker.record('a', 1);
+    await settle();
+    expect(clock.timers).toEqual([30_000]);
+    store.open();
+    await waits;
+    expect([timers, clock.timers]).toEqual([1, []]);
   });
 });
 
