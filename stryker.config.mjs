@@ -23,7 +23,7 @@ const GROUPS = {
   },
   file: {
     mutate: ['lib/stores/file/{round,rounds,replace,draft,salvage}.ts'],
-    specs: ['stores/file/{file-store,replace,steps,rounds,salvage}.spec.ts'],
+    specs: ['stores/file/{file-store,replace,steps,rounds,lock,salvage}.spec.ts'],
   },
 };
 

@@ -252,7 +252,7 @@ export class Rounds {
       }
       await this.#rejectExpired(calls);
       // Writers that sweep each other's tokens draw apart.
-      await sleep(random() * Math.min(2 ** tries, MAX_BACKOFF_MS));
+      if (calls.length > 0) await sleep(random() * Math.min(2 ** tries, MAX_BACKOFF_MS));
     }
   }
 
