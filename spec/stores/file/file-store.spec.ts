@@ -624,7 +624,10 @@ describe('recover()', () => {
       if (call === 'open' && path.includes('corrupt')) throw systemError('ENOSPC');
     };
     const store = workshop.store(path, { fs: recorder.fs });
-    await expect(store.recover()).rejects.toMatchObject({ code: 'OFFSET_IO' });
+    await expect(store.recover()).rejects.toMatchObject({
+      code: 'OFFSET_IO',
+      message: expect.stringMatching(/^Could not keep the old file beside the new one of ".*": ENOSPC/),
+    });
     expect((await readFile(path)).equals(bytes)).toBe(true);
   });
 
