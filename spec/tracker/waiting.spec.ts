@@ -233,11 +233,49 @@ describe('OffsetTracker.whenReady()', () => {
   });
 
   it('wants a positive limit', () => {
-    expect(() => new OffsetTracker(new InMemoryOffsetStore(), { maxInFlight: 0 })).toThrow(RangeError);
-    expect(() => new OffsetTracker(new InMemoryOffsetStore(), { stuckAfterMs: 0 })).toThrow(RangeError);
+    for (const option of ['maxInFlight', 'stuckAfterMs']) {
+      const make = () => new OffsetTracker(new InMemoryOffsetStore(), { [option]: 0 });
+      expect(make).toThrow(RangeError);
+      expect(make).toThrow(`Expected \`${option}\` to be an integer from 1 to 2147483647, got 0 (number)`);
+    }
     expect(() => new OffsetTracker(new InMemoryOffsetStore(), { onNack: 'drop' as never })).toThrow(
       TypeError,
     );
+  });
+});
+
+describe('A time limit', () => {
+  it('is named in the refusal of a wrong one, and where it is over', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), MANUAL);
+    await tracker.getOffset('a');
+    const expected = 'Expected `timeoutMs` to be an integer from 1 to 2147483647, got 0 (number)';
+    await expect(tracker.whenCommitted('a', 1, { timeoutMs: 0 })).rejects.toThrow(expected);
+    await expect(tracker.whenCommitted('a', 1, { timeoutMs: 1 })).rejects.toThrow(
+      'Source "a" was not committed up to "seq:1" within 1 ms (timeoutMs)',
+    );
+    await expect(tracker.whenCommitted('a', 1, 5 as never)).rejects.toThrow(
+      'Expected `options` to be an object',
+    );
+    await expect(tracker.close({ timeoutMs: 0 })).rejects.toThrow(expected);
+    await expect(tracker.close(5 as never)).rejects.toThrow('Expected `options` to be an object');
+    await tracker.close();
+  });
+});
+
+describe('OffsetTracker.stats(), of all sources', () => {
+  it('tells the last commit of any, though others were asked for after it', async () => {
+    const clock = new FakeClock();
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), { clock });
+    for (const source of ['a', 'b', 'c']) await tracker.getOffset(source);
+    await tracker.record('a', 1);
+    await clock.advance(10);
+    await tracker.record('b', 1);
+    await clock.advance(10);
+    await tracker.record('a', 2);
+    expect(tracker.stats().lastCommitAt).toEqual(new Date(1_000_020));
+    await clock.advance(10);
+    await tracker.record('b', 2);
+    expect(tracker.stats().lastCommitAt).toEqual(new Date(1_000_030));
   });
 });
 
@@ -271,6 +309,11 @@ describe('OffsetTracker.lag()', () => {
     await expect(tracker.lag('dated', 7)).resolves.toEqual(unknown);
     await expect(tracker.lag('named', 'page-9')).resolves.toEqual(unknown);
     await expect(tracker.lag('named', 9)).resolves.toEqual(unknown);
+    await expect(tracker.lag('nothing', at(0))).resolves.toEqual(unknown);
+    await tracker.record('begins', Offset.latest);
+    await expect(tracker.lag('begins', 9)).resolves.toEqual(unknown);
+    await tracker.record('begins at the first', Offset.earliest);
+    await expect(tracker.lag('begins at the first', 9)).resolves.toMatchObject({ positions: 10n });
     await expect(tracker.lag('a', 1.5)).rejects.toMatchObject({ code: 'OFFSET_INVALID' });
   });
 });
