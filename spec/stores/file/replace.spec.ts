@@ -97,11 +97,13 @@ describe('a commit', () => {
     await writeFile(join(tokens, '00000000-0000-4000-8000-000000000000.token'), 'left by a crash');
     await writeFile(join(tokens, '00000000-0000-4000-8000-000000000000.token.bak'), 'not a token');
     await writeFile(join(tokens, 'mine.token'), 'not a token');
+    await writeFile(join(tokens, 'x00000000-0000-4000-8000-000000000000.token'), 'not a token');
     await writeFile(`${store.path}.00000000-0000-4000-8000-000000000000.token`, 'not there');
     await store.commit('a', 2);
     expect((await readdir(tokens)).toSorted()).toEqual([
       '00000000-0000-4000-8000-000000000000.token.bak',
       'mine.token',
+      'x00000000-0000-4000-8000-000000000000.token',
     ]);
     await store.close();
     expect((await readdir(await workshop.directory())).toSorted()).toEqual([

@@ -265,7 +265,7 @@ describe('a lock', () => {
     expect((await store.getAll()).size).toBe(2);
   });
 
-  it('is left to others for 5 ms by a busy writer: at each eighth hold, and after each in which it met one', async () => {
+  it('is left to others for 5 ms by a busy writer: at each eighth hold, and after each in which it met one, or was swept', async () => {
     const { store, recorder, pauses, leases } = await timed({ limits: { lockHoldMs: 0 } });
     const other = workshop.store(store.path, { lock: noLock });
     await store.commit('a', 0);
@@ -274,18 +274,22 @@ describe('a lock', () => {
     const leftAt: number[] = [];
     let n = 0;
     let met = 0;
+    let swept = false;
     recorder.before = async ({ call, path }) => {
+      if (call === 'rename' && leases.length === 28 && !swept) {
+        swept = true;
+        throw systemError('ENOENT');
+      }
       if (call === 'rename' && n < 40) later.push(store.commit('a', ++n));
       if (call !== 'open' || !path.endsWith('.token')) return;
-      if (pauses.length > leftAt.length) leftAt.push(leases.length);
+      if (pauses.filter((pause) => pause === 5).length > leftAt.length) leftAt.push(leases.length);
       if (leases.length === 20) await other.commit('b', ++met);
     };
     await store.commit('a', ++n);
     for (let done = 0; done < later.length; done++) await later[done];
     expect(leases.length).toBe(40);
-    expect(pauses.every((pause) => pause === 5)).toBe(true);
     // What is told here is the first hold after each pause. One hold went before, and what it found might be another's.
-    expect(leftAt).toEqual([1, 8, 16, 21, 24, 32, 40]);
+    expect(leftAt).toEqual([1, 8, 16, 21, 24, 29, 32, 40]);
   });
 });
 
