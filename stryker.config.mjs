@@ -4,7 +4,8 @@
 
 /**
  * What is mutated, and the specs that judge. Left out are specs whose subject runs in child processes, where no mutant
- * is switched on, and those that explore so much that thousands of mutants would take days.
+ * is switched on, and those that explore so much that thousands of mutants would take days. A module that is loaded
+ * within a test has its constants judged by that test alone, so one spec of a group imports each file directly.
  */
 const GROUPS = {
   values: {

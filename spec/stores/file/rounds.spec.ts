@@ -309,6 +309,18 @@ describe('a call that cannot go on', () => {
     expect((await fresh.getAll()).size).toBe(1);
   });
 
+  it('is none where the file becomes just as large as it may', async () => {
+    const measured = workshop.store(await workshop.path('measured.json'));
+    const metadata = { text: 'x'.repeat(2000) };
+    await measured.commit('a', 1, { metadata });
+    const { size } = await stat(measured.path);
+    await workshop.store(await workshop.path(), { maxFileBytes: size }).commit('a', 1, { metadata });
+    const smaller = workshop.store(await workshop.path('smaller.json'), { maxFileBytes: size - 1 });
+    await expect(smaller.commit('a', 1, { metadata })).rejects.toMatchObject({
+      code: 'OFFSET_SERIALIZATION',
+    });
+  });
+
   it('because the file would grow too large says how large, and how large it may be', async () => {
     const store = workshop.store(await workshop.path(), { maxFileBytes: 1024 });
     await store.commit('a', 1);

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Checkpoint } from '../../../lib/checkpoint.js';
 import { Offset } from '../../../lib/offset.js';
 import type { FileOffsetStore } from '../../../lib/stores/file/file-store.js';
+import { recordingFileSystem } from '../../support/file-fs.js';
 import { Workshop } from '../../support/file-workshop.js';
 
 const workshop = new Workshop();
@@ -215,6 +216,22 @@ describe('recover(), of what it cannot save', () => {
     const reports = await Promise.all([one.recover(), other.recover()]);
     expect(reports.map(({ status }) => status).toSorted()).toEqual(['recovered', 'unneeded']);
     for (const report of reports) expect(report.saved).toEqual(['a']);
+  });
+
+  it('takes a good file that somebody puts back meanwhile, though it is older than what the store has seen', async () => {
+    const recorder = await recordingFileSystem();
+    const store = workshop.store(await workshop.path(), { fs: recorder.fs });
+    await store.commit('a', 1);
+    const older = await readFile(store.path);
+    await store.commit('a', 2);
+    await writeFile(store.path, (await readFile(store.path, 'utf8')).slice(1));
+    recorder.before = async ({ call, path }) => {
+      if (call === 'open' && path.endsWith('.token')) await writeFile(store.path, older);
+    };
+    expect(await store.recover()).toMatchObject({ status: 'unneeded', saved: ['a'] });
+    recorder.before = () => undefined;
+    expect(await store.get('a')).toEqual(Offset.sequence(1));
+    await store.commit('a', 2);
   });
 
   it('leaves a file of a newer version as it is', async () => {
