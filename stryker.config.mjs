@@ -23,7 +23,7 @@ const GROUPS = {
     specs: ['stores/file/{codec,entries,crate}.spec.ts'],
   },
   file: {
-    mutate: ['lib/stores/file/{round,rounds,replace,draft,salvage}.ts'],
+    mutate: ['lib/stores/file/!(codec|entries|crate|machinery|runtime).ts'],
     specs: ['stores/file/{file-store,replace,steps,rounds,lock,salvage}.spec.ts'],
   },
 };
