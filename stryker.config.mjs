@@ -24,7 +24,7 @@ const GROUPS = {
   },
   file: {
     mutate: ['lib/stores/file/!(codec|entries|crate|machinery|runtime).ts'],
-    specs: ['stores/file/{file-store,replace,steps,rounds,lock,salvage}.spec.ts'],
+    specs: ['stores/file/{file-store,refusals,replace,steps,rounds,lock,salvage}.spec.ts'],
   },
 };
 

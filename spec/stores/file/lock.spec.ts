@@ -117,6 +117,47 @@ describe('the lock', () => {
     expect((await stat(`${path}.lock`)).isDirectory()).toBe(true);
   });
 
+  it.each([
+    ['in the past', 1500, 'It was last refreshed 1500 ms ago'],
+    ['a little ahead of the clock', -500, 'It was last refreshed 0 ms ago'],
+    [
+      'in the future',
+      -2000,
+      'It was last refreshed at 2026-01-01T00:00:02.000Z, which is in the future: the clock was set back, and ' +
+        'until it has caught up nobody can tell whether the holder is alive. If it is not, remove the lock',
+    ],
+  ])('whose time lies %s is described with its age', async (_name, age, words) => {
+    const path = await workshop.path();
+    const now = Date.parse('2026-01-01T00:00:00.000Z');
+    await mkdir(`${path}.lock`);
+    await utimes(`${path}.lock`, (now - age) / 1000, (now - age) / 1000);
+    const lock = { lock: async () => await Promise.reject(systemError('ELOCKED')) };
+    const store = workshop.store(path, { lock, lockTimeoutMs: 1, now: () => now });
+    await expect(store.commit('a', 1)).rejects.toThrow(`The lock is "${path}.lock". ${words}`);
+  });
+
+  it.each([
+    ['ENOENT', 'It has been free since, for a moment at least'],
+    ['EACCES', 'Nothing is known of its holder (EACCES)'],
+  ])('that cannot be looked at (%s) is described by that', async (code, words) => {
+    const recorder = await recordingFileSystem();
+    recorder.before = ({ call, path }) => {
+      if (call === 'lstat' && path.endsWith('.lock')) throw systemError(code);
+    };
+    const lock = { lock: async () => await Promise.reject(systemError('ELOCKED')) };
+    const store = workshop.store(await workshop.path(), { lock, lockTimeoutMs: 1, fs: recorder.fs });
+    await expect(store.commit('a', 1)).rejects.toThrow(words);
+  });
+
+  it.each(['EEXIST', 'ENOTEMPTY'])('that is not empty (%s) is named with its cause', async (code) => {
+    const lock = { lock: async () => await Promise.reject(systemError(code)) };
+    await expect(workshop.store(await workshop.path(), { lock }).commit('a', 1)).rejects.toMatchObject({
+      name: 'OffsetLockError',
+      message: expect.stringMatching(new RegExp(`: ${code}\\. It was left behind and is not empty`)),
+      cause: { code },
+    });
+  });
+
   it('that is stale is taken over', async () => {
     const path = await workshop.path();
     await mkdir(`${path}.lock`);
